@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/device.h"
+
+#include <unistd.h>
+
+#include "kernels/cuda_check.h"
+#include "kernels/error.h"
+
+namespace stampede {
+
+std::string cuda_unavailable_reason() {
+#ifdef __CUDACC__
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) {
+    cudaGetLastError();
+    return std::string("no usable GPU: ") + cudaGetErrorString(status);
+  }
+  return count > 0 ? "" : "no GPU in this machine";
+#else
+  return "this build has no CUDA path (nvcc was not found when it was configured)";
+#endif
+}
+
+Device parse_device(std::string_view name) {
+  if (name == "cpu") return {};
+  if (name != "cuda" && name != "auto") {
+    throw UsageError("device: '" + std::string(name) + "' is not one of cpu, cuda, auto");
+  }
+  const std::string reason = cuda_unavailable_reason();
+  if (reason.empty()) return {DeviceKind::kCuda, 0};
+  if (name == "auto") return {};
+  throw RuntimeError("device cuda: " + reason + "; use device=cpu");
+}
+
+std::string_view device_name(Device device) { return device.is_cuda() ? "cuda" : "cpu"; }
+
+std::size_t available_memory(Device device) {
+#ifdef __CUDACC__
+  if (device.is_cuda()) {
+    std::size_t free = 0, total = 0;
+    CUDA_CHECK(cudaSetDevice(device.index));
+    CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return free;
+  }
+#endif
+  static_cast<void>(device);
+  const long pages = sysconf(_SC_AVPHYS_PAGES);
+  const long total_pages = sysconf(_SC_PHYS_PAGES);
+  const long page = sysconf(_SC_PAGESIZE);
+  // Pages of the file cache count as used there although they can be had: never report less than half of the memory.
+  const long usable = pages > total_pages / 2 ? pages : total_pages / 2;
+  return static_cast<std::size_t>(usable) * static_cast<std::size_t>(page);
+}
+
+}  // namespace stampede

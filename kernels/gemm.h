@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three matrix products of a linear layer and its gradient, with activations fused, on CPU tiles and on CUDA.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/stream.h"
+
+namespace stampede {
+
+enum class GemmActivation : std::uint8_t { kLinear, kTanh, kRelu };
+
+// All matrices are row-major, 64-byte aligned, their strides multiples of 16 floats. Every sum runs over its index in
+// ascending order in one accumulator of fused multiply-adds, so a result never depends on rows, tiles or threads. A CPU
+// stream computes on the calling thread: callers run tiles of rows in parallel.
+
+// y[r, o] = activation(b[o] + sum_k x[r, k] w[k, o])
+struct LinearForward {
+  const float* x;  // [rows, x_stride]
+  int x_stride;
+  const float* w;  // [in, out_stride]
+  const float* b;  // [out_stride]
+  float* y;        // [rows, y_stride]; columns [0, out_stride) are written
+  int y_stride;
+  int rows, in, out_stride;
+  GemmActivation activation;
+};
+void linear_forward(const Stream& stream, const LinearForward& op);
+
+// The same for one-hot rows: y[r, o] = activation(b[o] + w[classes[r], o])
+void embedding_forward(const Stream& stream, const LinearForward& op, const std::int32_t* classes);
+
+// dx[r, k] = activation'(x[r, k]) * sum_o dy[r, o] wt[o, k], with the derivative taken from the activated value x
+// itself.
+struct LinearBackwardData {
+  const float* dy;  // [rows, dy_stride]
+  int dy_stride;
+  const float* wt;  // [out, in_stride], the transpose of w
+  int in_stride;
+  const float* x;  // [rows, x_stride], this layer's input = the previous layer's activated output; null for linear
+  int x_stride;
+  float* dx;  // [rows, dx_stride]; columns [0, in_stride) are written
+  int dx_stride;
+  int rows, out;
+  GemmActivation activation;  // of the previous layer
+  bool accumulate = false;    // the sum starts from dx instead of zero (linear only): towers that share one input
+};
+void linear_backward_data(const Stream& stream, const LinearBackwardData& op);
+
+// dw[k, o] += sum_r x[r, k] dy[r, o] and db[o] += sum_r dy[r, o], rows in ascending order.
+struct LinearBackwardWeights {
+  const float* x;  // [rows, x_stride]
+  int x_stride;
+  const float* dy;  // [rows, dy_stride]
+  int dy_stride;
+  float* dw;  // [in, out_stride]
+  float* db;  // [out_stride]
+  int rows, in, out_stride;
+  int out = 0;  // columns that are not padding, where the caller knows: a few cost less than out_stride. 0: all
+};
+void linear_backward_weights(const Stream& stream, const LinearBackwardWeights& op);
+void embedding_backward_weights(const Stream& stream, const LinearBackwardWeights& op, const std::int32_t* classes);
+
+// wt[o, k] = w[k, o]; wt rows have in_stride floats, padding zero.
+void transpose_weights(const Stream& stream, const float* w, int in, int out, int out_stride, float* wt, int in_stride);
+
+}  // namespace stampede

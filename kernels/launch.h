@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three ways to run a functor over a batch, on whichever device the stream belongs to.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda_check.h"
+#include "kernels/hd.h"
+#include "kernels/stream.h"
+
+namespace stampede {
+
+// Work per OpenMP task; small enough to stay in L1, large enough to hide the loop.
+inline constexpr int kCpuChunk = 1024;
+
+#ifdef __CUDACC__
+template <class F>
+__global__ void index_kernel(int n, F functor) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < n) functor(i);
+}
+
+template <class F>
+__global__ void chunk_kernel(int n, F functor) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < n) functor(i, i + 1);
+}
+
+template <class F>
+__global__ void block_kernel(F functor) {
+  functor();
+}
+
+inline unsigned grid_for(int n, int block) { return static_cast<unsigned>((n + block - 1) / block); }
+#endif
+
+template <class F>
+void run_index_range(int begin, int end, const F functor) {
+  STAMPEDE_INDEPENDENT
+  for (int i = begin; i < end; ++i) functor(i);
+}
+
+// functor(i) for i in [0, n), in any order; iterations must not depend on each other. `grain` indices make one CPU task:
+// smaller for heavier functors. Stream-ordered.
+template <class F>
+void for_each_index(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
+  if (n <= 0) return;
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    index_kernel<<<grid_for(n, 256), 256, 0, static_cast<cudaStream_t>(stream.handle())>>>(n, functor);
+    CUDA_CHECK(cudaGetLastError());
+    return;
+  }
+#endif
+  const int chunks = (n + grain - 1) / grain;
+  if (stream.threads() == 1 || chunks == 1) return run_index_range(0, n, functor);
+#pragma omp parallel for schedule(static) num_threads(stream.threads())
+  for (int c = 0; c < chunks; ++c) {
+    const int begin = c * grain;
+    run_index_range(begin, begin + grain < n ? begin + grain : n, functor);
+  }
+}
+
+// functor(begin, end) over a partition of [0, n): ranges of at most `grain` <= kCpuChunk on a CPU, single indices on CUDA.
+// For work in two passes, such as a vectorised step and rare scalar resets. Stream-ordered.
+template <class F>
+void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
+  if (n <= 0) return;
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    chunk_kernel<<<grid_for(n, 128), 128, 0, static_cast<cudaStream_t>(stream.handle())>>>(n, functor);
+    CUDA_CHECK(cudaGetLastError());
+    return;
+  }
+#endif
+  const int chunks = (n + grain - 1) / grain;
+#pragma omp parallel for schedule(static) num_threads(stream.threads()) if (stream.threads() > 1 && chunks > 1)
+  for (int c = 0; c < chunks; ++c) {
+    const int begin = c * grain;
+    functor(begin, begin + grain < n ? begin + grain : n);
+  }
+}
+
+#ifdef __CUDACC__
+// A block-cooperative kernel: functor() runs in grid x block threads with `shared` bytes of dynamic shared memory.
+// CUDA streams only; its plain CPU twin stands beside each functor.
+template <class F>
+void launch_blocks(const Stream& stream, unsigned grid, unsigned block, std::size_t shared, const F& functor) {
+  block_kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream.handle())>>>(functor);
+  CUDA_CHECK(cudaGetLastError());
+}
+#endif
+
+}  // namespace stampede

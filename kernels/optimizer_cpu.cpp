@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/optimizer_cpu.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "kernels/simd.h"
+
+namespace stampede {
+namespace {
+
+constexpr int kLanes = Vector::kLanes;
+// The unit of reduction and of parallel work: fixed, so that sums keep their shape.
+constexpr std::size_t kChunk = 1024;
+// Below this, waking threads costs more than they save.
+constexpr std::size_t kParallelCount = 64 * kChunk;
+
+// function(begin, end, chunk index) over all chunks of [0, count).
+template <class F>
+void for_each_parameter_chunk(const Stream& stream, std::size_t count, const F& function) {
+  const int chunks = static_cast<int>((count + kChunk - 1) / kChunk);
+  const auto run = [&](int c) {
+    const std::size_t begin = static_cast<std::size_t>(c) * kChunk;
+    function(begin, std::min(begin + kChunk, count), c);
+  };
+  if (stream.threads() == 1 || count < kParallelCount) {
+    for (int c = 0; c < chunks; ++c) run(c);
+    return;
+  }
+#pragma omp parallel for schedule(static) num_threads(stream.threads())
+  for (int c = 0; c < chunks; ++c) run(c);
+}
+
+// The sum of Count groups, halving at the largest power of two below Count.
+template <int Count>
+Vector sum_groups(const float* gradient, std::size_t stride) {
+  if constexpr (Count == 1) {
+    return Vector::load(gradient);
+  } else {
+    constexpr int kLeft = static_cast<int>(std::bit_floor(static_cast<unsigned>(Count - 1)));
+    return sum_groups<kLeft>(gradient, stride) + sum_groups<Count - kLeft>(gradient + kLeft * stride, stride);
+  }
+}
+
+// Adds sixteen interleaved partial sums by a tree, whatever the vector width.
+float sum_lanes(const Vector* partial) {
+  alignas(64) float lane[kRowPadding];
+  for (int j = 0; j < kRowPadding / kLanes; ++j) partial[j].store(lane + j * kLanes);
+  for (int half = kRowPadding / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  return lane[0];
+}
+
+// Sums and scales the groups of one chunk into group 0; returns the chunk's sum of squares.
+template <int Groups>
+float combine_chunk(float* gradient, std::size_t stride, std::size_t begin, std::size_t end, float scale) {
+  constexpr int kVectors = kRowPadding / kLanes;
+  Vector square[kVectors];
+  for (int j = 0; j < kVectors; ++j) square[j] = Vector(0.0f);
+  for (std::size_t i = begin; i < end; i += kRowPadding) {
+    for (int j = 0; j < kVectors; ++j) {
+      float* element = gradient + i + static_cast<std::size_t>(j * kLanes);
+      const Vector sum = sum_groups<Groups>(element, stride) * Vector(scale);
+      sum.store(element);
+      square[j] = fused(sum, sum, square[j]);
+    }
+  }
+  return sum_lanes(square);
+}
+
+using CombineFunction = float (*)(float*, std::size_t, std::size_t, std::size_t, float);
+constexpr auto kCombine = []<int... Groups>(std::integer_sequence<int, Groups...>) {
+  return std::array<CombineFunction, sizeof...(Groups)>{&combine_chunk<Groups + 1>...};
+}
+(std::make_integer_sequence<int, kMaxGradientGroups>{});
+
+float combine_groups(const Stream& stream, const OptimizerBlocks& blocks, int groups, float scale) {
+  const CombineFunction combine = kCombine[static_cast<std::size_t>(groups - 1)];
+  for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int chunk) {
+    blocks.scratch[chunk] = combine(blocks.gradients, blocks.count, begin, end, scale);
+  });
+  double total = 0.0;
+  for (std::size_t c = 0; c < (blocks.count + kChunk - 1) / kChunk; ++c)
+    total += static_cast<double>(blocks.scratch[c]);
+  return static_cast<float>(std::sqrt(total));
+}
+
+// What one element's step needs besides its own numbers; computed once per update in double.
+struct StepScalars {
+  float clip;          // factor of the norm clip
+  float max_value;     // infinity = off
+  float decay;         // parameters are multiplied by it first (AdamW)
+  float l2;            // added to the gradient times the parameter
+  float rate;          // learning rate, for Adam divided by the first bias correction
+  float inverse_root;  // of the second bias correction
+  float beta2, one_minus_beta1, one_minus_beta2, epsilon;
+};
+
+StepScalars step_scalars(const OptimizerConfig& config, float learning_rate, float norm, std::int64_t step) {
+  const bool adam = config.kind == OptimizerKind::kAdam || config.kind == OptimizerKind::kAdamW;
+  const bool decoupled = config.kind == OptimizerKind::kAdamW;
+  const double rate = static_cast<double>(learning_rate), beta1 = static_cast<double>(config.beta1);
+  const double beta2 = static_cast<double>(config.beta2), decay = static_cast<double>(config.weight_decay);
+  const double correction1 = adam ? 1.0 - std::pow(beta1, static_cast<double>(step)) : 1.0;
+  const double correction2 = adam ? 1.0 - std::pow(beta2, static_cast<double>(step)) : 1.0;
+  const double clip =
+      config.max_norm > 0.0f ? static_cast<double>(config.max_norm) / (static_cast<double>(norm) + 1e-6) : 1.0;
+  StepScalars scalars;
+  scalars.clip = static_cast<float>(std::min(clip, 1.0));
+  scalars.max_value = config.max_value > 0.0f ? config.max_value : INFINITY;
+  scalars.decay = static_cast<float>(decoupled ? 1.0 - rate * decay : 1.0);
+  scalars.l2 = decoupled ? 0.0f : config.weight_decay;
+  scalars.rate = static_cast<float>(rate / correction1);
+  scalars.inverse_root = static_cast<float>(1.0 / std::sqrt(correction2));
+  scalars.beta2 = config.beta2;
+  scalars.one_minus_beta1 = static_cast<float>(1.0 - beta1);
+  scalars.one_minus_beta2 = static_cast<float>(1.0 - beta2);
+  scalars.epsilon = config.epsilon;
+  return scalars;
+}
+
+enum class StepRule { kAdam, kRmsProp, kRmsPropInside, kSgd };
+
+StepRule step_rule(const OptimizerConfig& config) {
+  if (config.kind == OptimizerKind::kSgd) return StepRule::kSgd;
+  if (config.kind != OptimizerKind::kRmsProp) return StepRule::kAdam;
+  return config.epsilon_inside_root ? StepRule::kRmsPropInside : StepRule::kRmsProp;
+}
+
+// The direction to descend along, after moving the moments on.
+template <StepRule Rule>
+Vector descent(const StepScalars& s, Vector gradient, float* first, float* second) {
+  if constexpr (Rule == StepRule::kSgd) {
+    return gradient;
+  } else {
+    const Vector old = Vector::load(second);
+    // Moments of an element without gradients decay for ever; they end at zero, not among slow subnormals.
+    const Vector v = flush_subnormal(fused(Vector(s.one_minus_beta2) * gradient, gradient, Vector(s.beta2) * old));
+    v.store(second);
+    if constexpr (Rule == StepRule::kRmsProp) return gradient / (square_root(v) + Vector(s.epsilon));
+    if constexpr (Rule == StepRule::kRmsPropInside) return gradient / square_root(v + Vector(s.epsilon));
+    if constexpr (Rule == StepRule::kAdam) {
+      const Vector mean = Vector::load(first);
+      const Vector m = flush_subnormal(fused(Vector(s.one_minus_beta1), gradient - mean, mean));
+      m.store(first);
+      return m / fused(square_root(v), Vector(s.inverse_root), Vector(s.epsilon));
+    }
+  }
+}
+
+template <StepRule Rule>
+void step_chunk(const OptimizerBlocks& blocks, const StepScalars& scalars, std::size_t begin, std::size_t end) {
+  const StepScalars s = scalars;
+  float* const parameters = blocks.parameters;
+  const float* const gradients = blocks.gradients;
+  float* const first = blocks.first_moment;
+  float* const second = blocks.second_moment;
+  for (std::size_t i = begin; i < end; i += kLanes) {
+    const Vector parameter = Vector::load(parameters + i);
+    Vector gradient = Vector::load(gradients + i) * Vector(s.clip);
+    gradient = clamp(gradient, Vector(-s.max_value), Vector(s.max_value));
+    gradient = fused(Vector(s.l2), parameter, gradient);
+    const Vector direction = descent<Rule>(s, gradient, first + i, second + i);
+    fused(Vector(-s.rate), direction, parameter * Vector(s.decay)).store(parameters + i);
+  }
+}
+
+template <StepRule Rule>
+void step_all(const Stream& stream, const OptimizerBlocks& blocks, const StepScalars& scalars) {
+  for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int) {
+    step_chunk<Rule>(blocks, scalars, begin, end);
+  });
+}
+
+}  // namespace
+
+void cpu_optimizer_step(const Stream& stream, const OptimizerConfig& config, const OptimizerBlocks& blocks, int groups,
+                        float learning_rate, float scale, LearnerState* state) {
+  if (state->stop != 0 || state->failed != 0) return;
+  const float norm = combine_groups(stream, blocks, groups, scale);
+  state->gradient_norm = norm;
+  if (!std::isfinite(norm)) {
+    state->failed = 1;
+    return;
+  }
+  ++state->step;
+  const StepScalars scalars = step_scalars(config, learning_rate, norm, state->step);
+  switch (step_rule(config)) {
+    case StepRule::kAdam:
+      return step_all<StepRule::kAdam>(stream, blocks, scalars);
+    case StepRule::kRmsProp:
+      return step_all<StepRule::kRmsProp>(stream, blocks, scalars);
+    case StepRule::kRmsPropInside:
+      return step_all<StepRule::kRmsPropInside>(stream, blocks, scalars);
+    case StepRule::kSgd:
+      return step_all<StepRule::kSgd>(stream, blocks, scalars);
+  }
+}
+
+void cpu_polyak_update(const Stream& stream, const float* online, float* target, std::size_t count, float tau) {
+  for_each_parameter_chunk(stream, count, [&](std::size_t begin, std::size_t end, int) {
+    if (tau == 1.0f) {
+      std::copy(online + begin, online + end, target + begin);
+      return;
+    }
+    for (std::size_t i = begin; i < end; i += kLanes) {
+      const Vector old = Vector::load(target + i);
+      fused(Vector(tau), Vector::load(online + i) - old, old).store(target + i);
+    }
+  });
+}
+
+}  // namespace stampede

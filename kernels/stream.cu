@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/stream.h"
+
+#include <string>
+#include <utility>
+
+#include "kernels/cuda_check.h"
+#include "kernels/error.h"
+
+namespace stampede {
+
+Stream::Stream(Device device, int threads, std::shared_ptr<void> handle)
+    : device_(device), threads_(threads), handle_(std::move(handle)) {}
+
+Stream Stream::cpu(int threads) {
+  if (threads < 1 || threads > 1024) {
+    throw UsageError("threads: " + std::to_string(threads) + " is out of range [1, 1024]");
+  }
+  return Stream(Device{}, threads, nullptr);
+}
+
+Stream Stream::cuda(int device_index) {
+#ifdef __CUDACC__
+  CUDA_CHECK(cudaSetDevice(device_index));
+  cudaStream_t created = nullptr;
+  CUDA_CHECK(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking));
+  std::shared_ptr<void> handle(created, [](void* s) { cudaStreamDestroy(static_cast<cudaStream_t>(s)); });
+  return Stream({DeviceKind::kCuda, device_index}, 1, std::move(handle));
+#else
+  static_cast<void>(device_index);
+  throw RuntimeError("device cuda: " + cuda_unavailable_reason());
+#endif
+}
+
+Stream Stream::serial() const { return is_cuda() ? *this : Stream(device_, 1, nullptr); }
+
+void Stream::synchronize() const {
+#ifdef __CUDACC__
+  if (is_cuda()) CUDA_CHECK(cudaStreamSynchronize(static_cast<cudaStream_t>(handle())));
+#endif
+}
+
+}  // namespace stampede

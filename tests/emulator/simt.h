@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs block-cooperative CUDA kernels on the CPU, one fibre per CUDA thread; include it before any kernel header.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#ifdef __CUDACC__
+#error "the emulator replaces nvcc: compile this file with a host compiler"
+#endif
+
+// What is modelled: blocks one after the other, every thread of a block alive at once, barriers, warp exchanges, static
+// and dynamic shared memory, integer atomics. A fibre runs until it waits, so a result that depends on the order of
+// threads between two barriers differs between schedules. What is found: results that depend on that order, reads of
+// shared memory that nobody wrote (it starts as NaN), writes beyond a shared array, threads that wait at different
+// barriers or leave before one, warp operations with absent lanes, deadlocks. What is not: weak memory ordering, races
+// of lanes that a schedule happens to run in a harmless order, speed.
+namespace simt {
+
+// The emulated program broke a rule of the CUDA execution model; the message says where.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+enum class Order { kForward, kReverse, kRandom };
+
+// In which order blocks and threads get their turns. A random schedule also lets some threads run ahead of others.
+struct Schedule {
+  Order order = Order::kForward;
+  std::uint64_t seed = 0;
+
+  std::string name() const;
+};
+
+// Forward, reverse and three random ones: a kernel is correct only if all of them give the same bits.
+std::vector<Schedule> all_schedules();
+
+// Calls kernel() once for each of grid x block threads. Throws Error; the kernel's own exceptions pass through.
+void run(unsigned grid, unsigned block, std::size_t shared_bytes, Schedule schedule,
+         const std::function<void()>& kernel);
+
+struct Index {
+  unsigned x = 0;
+};
+
+using Location = std::source_location;
+
+// What a kernel calls through the CUDA names below.
+namespace detail {
+
+void* shared_array(const void* key, std::size_t bytes);
+void* dynamic_shared();
+void block_barrier(const Location& where);
+// Publishes this lane's word, waits for every lane of the mask, and returns the 32 words of the warp.
+const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Location& where);
+// The mask restricted to the lanes that this warp has.
+std::uint32_t present(std::uint32_t mask);
+void require_lane(std::uint32_t mask, unsigned lane, const Location& where);
+
+template <class T>
+std::uint64_t to_word(T value) {
+  static_assert(sizeof(T) <= sizeof(std::uint64_t));
+  std::uint64_t word = 0;
+  std::memcpy(&word, &value, sizeof value);
+  return word;
+}
+
+template <class T>
+T from_word(std::uint64_t word) {
+  T value;
+  std::memcpy(&value, &word, sizeof value);
+  return value;
+}
+
+}  // namespace detail
+}  // namespace simt
+
+extern thread_local constinit simt::Index threadIdx;
+extern thread_local constinit simt::Index blockIdx;
+extern thread_local constinit simt::Index blockDim;
+extern thread_local constinit simt::Index gridDim;
+
+inline void __syncthreads(simt::Location where = simt::Location::current()) { simt::detail::block_barrier(where); }
+
+inline void __syncwarp(std::uint32_t mask = 0xffffffffu, simt::Location where = simt::Location::current()) {
+  simt::detail::exchange(mask, 0, where);
+}
+
+// CUDA's rules: `width` lanes form a segment; a source outside the segment gives the lane its own value back.
+template <class T>
+T __shfl_sync(std::uint32_t mask, T value, int source, int width = 32,
+              simt::Location where = simt::Location::current()) {
+  const std::uint64_t* words = simt::detail::exchange(mask, simt::detail::to_word(value), where);
+  const unsigned segment = threadIdx.x % 32 / static_cast<unsigned>(width) * static_cast<unsigned>(width);
+  const unsigned lane = segment + static_cast<unsigned>(source) % static_cast<unsigned>(width);
+  simt::detail::require_lane(mask, lane, where);
+  return simt::detail::from_word<T>(words[lane]);
+}
+
+template <class T>
+T __shfl_down_sync(std::uint32_t mask, T value, unsigned delta, int width = 32,
+                   simt::Location where = simt::Location::current()) {
+  const std::uint64_t* words = simt::detail::exchange(mask, simt::detail::to_word(value), where);
+  const unsigned lane = threadIdx.x % 32;
+  const unsigned source =
+      lane % static_cast<unsigned>(width) + delta < static_cast<unsigned>(width) ? lane + delta : lane;
+  simt::detail::require_lane(mask, source, where);
+  return simt::detail::from_word<T>(words[source]);
+}
+
+template <class T>
+T __shfl_up_sync(std::uint32_t mask, T value, unsigned delta, int width = 32,
+                 simt::Location where = simt::Location::current()) {
+  const std::uint64_t* words = simt::detail::exchange(mask, simt::detail::to_word(value), where);
+  const unsigned lane = threadIdx.x % 32;
+  const unsigned source = lane % static_cast<unsigned>(width) >= delta ? lane - delta : lane;
+  simt::detail::require_lane(mask, source, where);
+  return simt::detail::from_word<T>(words[source]);
+}
+
+template <class T>
+T __shfl_xor_sync(std::uint32_t mask, T value, int lane_mask, int width = 32,
+                  simt::Location where = simt::Location::current()) {
+  const std::uint64_t* words = simt::detail::exchange(mask, simt::detail::to_word(value), where);
+  const unsigned lane = threadIdx.x % 32;
+  const unsigned partner = lane ^ static_cast<unsigned>(lane_mask);
+  const unsigned source =
+      partner / static_cast<unsigned>(width) <= lane / static_cast<unsigned>(width) ? partner : lane;
+  simt::detail::require_lane(mask, source, where);
+  return simt::detail::from_word<T>(words[source]);
+}
+
+inline std::uint32_t __ballot_sync(std::uint32_t mask, int predicate,
+                                   simt::Location where = simt::Location::current()) {
+  const std::uint64_t* words = simt::detail::exchange(mask, predicate != 0, where);
+  const std::uint32_t lanes = simt::detail::present(mask);
+  std::uint32_t result = 0;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if ((lanes >> lane & 1u) != 0 && words[lane] != 0) result |= 1u << lane;
+  }
+  return result;
+}
+
+inline int __any_sync(std::uint32_t mask, int predicate, simt::Location where = simt::Location::current()) {
+  return __ballot_sync(mask, predicate, where) != 0;
+}
+
+inline int __all_sync(std::uint32_t mask, int predicate, simt::Location where = simt::Location::current()) {
+  return __ballot_sync(mask, predicate, where) == simt::detail::present(mask);
+}
+
+// A fibre is never interrupted, so a plain read-modify-write is atomic here.
+template <class T>
+T atomicAdd(T* address, T value) {
+  const T old = *address;
+  *address = static_cast<T>(old + value);
+  return old;
+}
+
+template <class T>
+T atomicMax(T* address, T value) {
+  const T old = *address;
+  *address = old < value ? value : old;
+  return old;
+}
+
+template <class T>
+T atomicMin(T* address, T value) {
+  const T old = *address;
+  *address = value < old ? value : old;
+  return old;
+}
+
+template <class T>
+T atomicCAS(T* address, T expected, T desired) {
+  const T old = *address;
+  if (old == expected) *address = desired;
+  return old;
+}
+
+inline int __popc(std::uint32_t x) { return __builtin_popcount(x); }
+inline int __ffs(std::uint32_t x) { return __builtin_ffs(static_cast<int>(x)); }
+
+#define STAMPEDE_SIMT_EMULATOR 1
+#define DEVICE inline
+// The lambda's static variable is one address per place (and per template instance), as a __shared__ variable is.
+#define SHARED_ARRAY(T, name, count)                            \
+  T* const name = static_cast<T*>(::simt::detail::shared_array( \
+      [] {                                                      \
+        static const char key = 0;                              \
+        return &key;                                            \
+      }(),                                                      \
+      sizeof(T) * (count)))
+#define DYNAMIC_SHARED(T, name) T* const name = static_cast<T*>(::simt::detail::dynamic_shared())
