@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns an Environment into a VectorEnv: state columns, time limit, NEXT_STEP autoreset and episode statistics, once for
+// all environments.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <string>
+
+#include "kernels/buffer.h"
+#include "kernels/error.h"
+#include "kernels/launch.h"
+#include "sim/vector_env.h"
+
+namespace stampede {
+
+// Word w of environment i lies at words[w * n + i], so neighbouring lanes read neighbouring words.
+template <class State>
+struct StateColumns {
+  static constexpr int kWords = sizeof(State) / 4;
+  std::uint32_t* words = nullptr;  // [kWords, n]
+  std::size_t n = 0;
+
+  HD State load(int i) const {
+    State state;
+#pragma GCC unroll 32
+    for (int w = 0; w < kWords; ++w) __builtin_memcpy(reinterpret_cast<char*>(&state) + 4 * w, at(w, i), 4);
+    return state;
+  }
+  HD void store(int i, const State& state) const {
+#pragma GCC unroll 32
+    for (int w = 0; w < kWords; ++w) __builtin_memcpy(at(w, i), reinterpret_cast<const char*>(&state) + 4 * w, 4);
+  }
+
+  HD std::uint32_t* at(int w, int i) const {
+    return words + static_cast<std::size_t>(w) * n + static_cast<std::size_t>(i);
+  }
+};
+
+// The device data of a batch and the operations on a range of it.
+template <class E>
+struct EnvBatch {
+  using State = typename E::State;
+  using Action = typename E::Action;
+  static constexpr int kActionWords = sizeof(Action) / 4;
+  static constexpr int kObsWords = E::specs[0].observation.is_discrete() ? 1 : E::specs[0].observation.size;
+  static constexpr RecordLayout kRecord = RecordLayout::for_action_size(kActionWords);
+  // Lanes that reset are listed first; a CUDA thread has one lane, a CPU chunk up to kCpuChunk.
+#ifdef __CUDA_ARCH__
+  static constexpr int kMaxRange = 1;
+#else
+  static constexpr int kMaxRange = kCpuChunk;
+#endif
+
+  typename E::Params params;
+  StateColumns<State> state;
+  std::int32_t* needs_reset;  // [N], nonzero after an episode's end
+  std::int32_t* elapsed;      // [N], steps of the running episode
+  float* episode_return;      // [N]
+  EpisodeRecorderView log;
+  std::uint64_t seed;
+  std::uint32_t first;  // global index of environment 0
+  int time_limit;
+
+  HD State draw_start(int i, std::uint64_t row) const {
+    Rng rng(RandomKey{seed, row, Purpose::kEnvironmentReset}, first + static_cast<std::uint32_t>(i));
+    State s;
+    E::reset(params, s, rng);
+    return s;
+  }
+  HD void start_lane(int i, const State& s, std::uint32_t* obs) const {
+    state.store(i, s);
+    needs_reset[i] = 0;
+    elapsed[i] = 0;
+    episode_return[i] = 0.0f;
+    E::observe(params, s, ObsWriter(obs + static_cast<std::size_t>(i) * kObsWords));
+  }
+};
+
+template <class E>
+struct ResetOp {
+  EnvBatch<E> batch;
+  std::uint32_t* obs;  // [N, D]
+  HD void operator()(int i) const { batch.start_lane(i, batch.draw_start(i, 0), obs); }
+};
+
+// One step of a range in three passes: list the lanes whose episode is over, step all lanes in one vectorised loop, then
+// let the listed ones start anew. The loop has no branch on a lane's history.
+template <class E>
+struct StepOp {
+  using Batch = EnvBatch<E>;
+  Batch batch;
+  StepRow row;
+  int offset;  // of the range in the batch
+
+  HD void operator()(int begin, int end) const {
+    begin += offset;
+    end += offset;
+    std::int32_t resetting[Batch::kMaxRange];
+    const int count = list_resetting(begin, end, resetting);
+    step_lanes(begin, end);
+    restart_lanes(resetting, count);
+  }
+
+ private:
+  HD int list_resetting(int begin, int end, std::int32_t* resetting) const {
+    int count = 0;
+    int i = begin;
+#ifndef __CUDA_ARCH__
+    for (; i + 16 <= end; i += 16) {
+      const std::int32_t* const flags = batch.needs_reset + i;
+      std::uint32_t mask = 0;
+#pragma omp simd reduction(| : mask)
+      for (int k = 0; k < 16; ++k) mask |= static_cast<std::uint32_t>(flags[k]) << k;
+      for (; mask != 0; mask &= mask - 1) resetting[count++] = i + __builtin_ctz(mask);
+    }
+#endif
+    for (; i < end; ++i) {
+      if (batch.needs_reset[i]) resetting[count++] = i;
+    }
+    for (int k = 0; k < count; ++k) {
+      const int lane = resetting[k];
+      batch.log.append({row.row - 1, lane, batch.elapsed[lane], batch.episode_return[lane]});
+    }
+    return count;
+  }
+
+  HD void step_lanes(int begin, int end) const {
+    constexpr int kWords = Batch::kRecord.words;
+    const Batch b = batch;  // a local copy: its pointers are loop invariants for the vectoriser
+    std::uint32_t* const records = row.records;
+    std::uint32_t* const obs = static_cast<std::uint32_t*>(row.next_obs);
+    const RandomKey key{b.seed, row.row, Purpose::kEnvironmentStep};
+    const std::int32_t limit = b.time_limit == kNoTimeLimit ? 0x7FFFFFFF : b.time_limit;
+    STAMPEDE_INDEPENDENT
+    for (int i = begin; i < end; ++i) {
+      typename Batch::State s = b.state.load(i);
+      std::uint32_t* const record = records + static_cast<std::size_t>(i) * kWords;
+      typename Batch::Action action;
+      __builtin_memcpy(&action, record, sizeof action);
+      Rng rng(key, b.first + static_cast<std::uint32_t>(i));
+      const StepResult result = E::step(b.params, s, action, rng);
+      b.state.store(i, s);
+      const std::int32_t elapsed = b.elapsed[i] + 1;
+      b.elapsed[i] = elapsed;
+      b.episode_return[i] += result.reward;
+      const std::uint32_t end_flags = (result.terminated ? kTerminated : 0u) | (elapsed >= limit ? kTruncated : 0u);
+      b.needs_reset[i] = end_flags != 0;
+      // The whole record is stored, the action too: a store with gaps would not vectorise.
+      std::uint32_t stored[kWords] = {};
+      __builtin_memcpy(stored, &action, sizeof action);
+      stored[Batch::kActionWords] = float_bits(result.reward);
+      stored[Batch::kActionWords + 1] = end_flags | kValid;
+#pragma GCC unroll 32
+      for (int w = 0; w < kWords; ++w) record[w] = stored[w];
+      E::observe(b.params, s, ObsWriter(obs + static_cast<std::size_t>(i) * Batch::kObsWords));
+    }
+  }
+
+  HD void restart_lanes(const std::int32_t* resetting, int count) const {
+    constexpr int kWords = Batch::kRecord.words;
+    // Drawing goes into columns first: that loop vectorises, the scattered stores do not.
+    const Batch b = batch;
+    std::uint32_t words[sizeof(typename Batch::State) / 4 * Batch::kMaxRange];
+    const StateColumns<typename Batch::State> starts{words, Batch::kMaxRange};
+    STAMPEDE_INDEPENDENT
+    for (int k = 0; k < count; ++k) starts.store(k, b.draw_start(resetting[k], row.row + 1));
+    for (int k = 0; k < count; ++k) {
+      const int i = resetting[k];
+      b.start_lane(i, starts.load(k), static_cast<std::uint32_t*>(row.next_obs));
+      std::uint32_t* const record = row.records + static_cast<std::size_t>(i) * kWords;
+      record[Batch::kActionWords] = 0;
+      record[Batch::kActionWords + 1] = 0;
+    }
+  }
+};
+
+// Writes the observation of one injected state.
+template <class E>
+struct ObserveOp {
+  EnvBatch<E> batch;
+  int index;
+  std::uint32_t* obs;  // [D]
+  HD void operator()(int) const { E::observe(batch.params, batch.state.load(index), ObsWriter(obs)); }
+};
+
+template <Environment E>
+class BatchedEnv final : public VectorEnv {
+ public:
+  using Params = typename E::Params;
+  using State = typename E::State;
+
+  // first: global index of environment 0, so that parts of one large batch draw what the whole would draw.
+  BatchedEnv(const EnvSpec& spec, const Params& params, int size, std::uint64_t seed, std::uint32_t first, Arena& arena)
+      : VectorEnv(spec, size, arena) {
+    const auto n = static_cast<std::size_t>(size);
+    memory_ = arena.take<std::uint32_t>(n * (StateColumns<State>::kWords + 3));
+    std::uint32_t* words = memory_.data;
+    batch_.params = params;
+    batch_.state = {words, n};
+    words += n * StateColumns<State>::kWords;
+    batch_.needs_reset = reinterpret_cast<std::int32_t*>(words);
+    batch_.elapsed = reinterpret_cast<std::int32_t*>(words + n);
+    batch_.episode_return = reinterpret_cast<float*>(words + 2 * n);
+    batch_.log = episodes().view();
+    batch_.seed = seed;
+    batch_.first = first;
+    batch_.time_limit = spec.time_limit;
+  }
+
+  void set_seed(std::uint64_t seed) override { batch_.seed = seed; }
+
+  void reset(const Stream& stream, void* obs) override {
+    for_each_index(stream, size(), ResetOp<E>{batch_, static_cast<std::uint32_t*>(obs)});
+  }
+
+  void step(const Stream& stream, int begin, int end, const StepRow& row) override {
+    for_each_chunk(stream, end - begin, StepOp<E>{batch_, row, begin});
+  }
+
+  std::vector<double> state(const Stream& stream, int index) const override {
+    const State s = load_state(stream, index);
+    std::vector<double> values;
+    for (const auto& field : E::state_fields) {
+      values.push_back(field.real ? static_cast<double>(s.*field.real) : static_cast<double>(s.*field.integer));
+    }
+    return values;
+  }
+
+  int elapsed(const Stream& stream, int index) const override {
+    std::int32_t value = 0;
+    copy_to_host(stream, &value, batch_.elapsed + index, sizeof value);
+    return value;
+  }
+
+  void set_state(const Stream& stream, int index, std::span<const double> values, int elapsed, void* obs) override {
+    const State s = state_from(values);
+    if (elapsed < 0 || (spec().time_limit != kNoTimeLimit && elapsed >= spec().time_limit)) {
+      throw UsageError("elapsed: " + std::to_string(elapsed) + " is not a step of an episode of " + spec().id);
+    }
+    for (int w = 0; w < StateColumns<State>::kWords; ++w) {
+      copy_to_device(stream, batch_.state.at(w, index), reinterpret_cast<const char*>(&s) + 4 * w, 4);
+    }
+    const std::int32_t steps = elapsed;
+    const std::int32_t zero = 0;
+    copy_to_device(stream, batch_.elapsed + index, &steps, sizeof steps);
+    copy_to_device(stream, batch_.needs_reset + index, &zero, sizeof zero);
+    copy_to_device(stream, batch_.episode_return + index, &zero, sizeof zero);
+    for_each_index(stream, 1, ObserveOp<E>{batch_, index, static_cast<std::uint32_t*>(obs)});
+  }
+
+  View<std::byte> checkpoint_bytes() const override {
+    return {reinterpret_cast<std::byte*>(memory_.data), {memory_.size() * sizeof(std::uint32_t)}};
+  }
+
+ private:
+  State load_state(const Stream& stream, int index) const {
+    State s;
+    for (int w = 0; w < StateColumns<State>::kWords; ++w) {
+      copy_to_host(stream, reinterpret_cast<char*>(&s) + 4 * w, batch_.state.at(w, index), 4);
+    }
+    return s;
+  }
+
+  State state_from(std::span<const double> values) const {
+    constexpr std::size_t kFields = std::size(E::state_fields);
+    if (values.size() != kFields) {
+      throw UsageError("state: " + std::string(spec().id) + " has " + std::to_string(kFields) + " variables, got " +
+                       std::to_string(values.size()));
+    }
+    State s{};
+    for (std::size_t k = 0; k < kFields; ++k) {
+      const auto& field = E::state_fields[k];
+      const double value = values[k];
+      if (!std::isfinite(value) || value < field.min || value > field.max ||
+          (field.integer && value != std::floor(value))) {
+        throw UsageError("state: " + std::string(field.name) + " = " + std::to_string(value) +
+                         " is not a finite value in range");
+      }
+      if (field.real) s.*field.real = static_cast<float>(value);
+      if (field.integer) s.*field.integer = static_cast<std::int32_t>(value);
+    }
+    return s;
+  }
+
+  EnvBatch<E> batch_{};
+  View<std::uint32_t> memory_;
+};
+
+}  // namespace stampede

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/registry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+#include "kernels/error.h"
+#include "kernels/nearest_name.h"
+
+namespace stampede {
+namespace {
+
+std::string number_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
+double parse_number(std::string_view name, std::string_view text) {
+  double value = 0.0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || rest != end || !std::isfinite(value)) {
+    throw UsageError("env." + std::string(name) + ": '" + std::string(text) + "' is not a finite number");
+  }
+  return value;
+}
+
+double parse_in_range(const ParamInfo& info, std::string_view text) {
+  const double value = parse_number(info.name, text);
+  if (value < info.min || value > info.max) {
+    throw UsageError("env." + info.name + ": " + std::string(text) + " is out of range [" + number_text(info.min) +
+                     ", " + number_text(info.max) + "]");
+  }
+  return value;
+}
+
+}  // namespace
+
+void EnvRegistry::add(EnvEntry entry) {
+  for (const EnvEntry& known : entries_) {
+    if (std::string_view(known.spec.id) == entry.spec.id) {
+      throw RuntimeError("environment " + std::string(entry.spec.id) + " is registered twice");
+    }
+  }
+  entries_.push_back(std::move(entry));
+}
+
+const EnvEntry& EnvRegistry::find(std::string_view id) const {
+  std::vector<std::string> known;
+  for (const EnvEntry& entry : entries_) {
+    if (entry.spec.id == id) return entry;
+    known.emplace_back(entry.spec.id);
+  }
+  throw UsageError("unknown environment '" + std::string(id) + "'" + suggestion(id, known));
+}
+
+float parse_real_param(const ParamInfo& info, std::string_view text) {
+  return static_cast<float>(parse_in_range(info, text));
+}
+
+std::int32_t parse_integer_param(const ParamInfo& info, std::string_view text) {
+  const double value = parse_in_range(info, text);
+  if (value != std::floor(value) || std::abs(value) > 2147483647.0) {
+    throw UsageError("env." + info.name + ": '" + std::string(text) + "' is not an integer");
+  }
+  return static_cast<std::int32_t>(value);
+}
+
+bool parse_flag_param(const ParamInfo& info, std::string_view text) {
+  if (text == "true" || text == "True" || text == "1") return true;
+  if (text == "false" || text == "False" || text == "0") return false;
+  throw UsageError("env." + info.name + ": '" + std::string(text) + "' is neither true nor false");
+}
+
+std::vector<double> parse_number_list(std::string_view name, std::string_view text, std::size_t count) {
+  std::vector<double> values;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t comma = std::min(text.find(',', begin), text.size());
+    values.push_back(parse_number(name, text.substr(begin, comma - begin)));
+    begin = comma + 1;
+  }
+  if (values.size() != count) {
+    throw UsageError("env." + std::string(name) + ": needs " + std::to_string(count) + " comma-separated numbers, got " +
+                     std::to_string(values.size()));
+  }
+  return values;
+}
+
+EnvParameters parse_parameter_list(std::string_view text) {
+  EnvParameters parameters;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view item = text.substr(begin, end - begin);
+    const std::size_t equals = item.find('=');
+    if (equals != std::string_view::npos) {
+      parameters.emplace_back(std::string(item.substr(0, equals)), std::string(item.substr(equals + 1)));
+    }
+    begin = end + 1;
+  }
+  return parameters;
+}
+
+void throw_unknown_param(const EnvSpec& spec, std::string_view name, const std::vector<ParamInfo>& known) {
+  std::vector<std::string> names;
+  for (const ParamInfo& info : known) names.push_back(info.name);
+  throw UsageError(std::string(spec.id) + " has no parameter '" + std::string(name) + "'" + suggestion(name, names));
+}
+
+}  // namespace stampede

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of tabular environments against their own transition tables, which the golden tests compare with
+// Gymnasium's.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "kernels/error.h"
+#include "tests/conformance/env_run.h"
+
+namespace stampede {
+namespace {
+
+struct TabularCase {
+  const char* id;
+  EnvParameters parameters;
+};
+
+void PrintTo(const TabularCase& c, std::ostream* out) {
+  *out << c.id;
+  for (const auto& [name, value] : c.parameters) *out << " " << name << "=" << value;
+}
+
+class Tabular : public testing::TestWithParam<TabularCase> {};
+
+// Every (state, action) has a lane; over many rounds each lane's outcomes must be in its table, and those at the same
+// place of the table as frequent as their probabilities say.
+TEST_P(Tabular, StepsAgreeWithTransitions) {
+  constexpr int kRounds = 60;
+  const auto& [id, parameters] = GetParam();
+  const EnvRegistry registry = builtin_environments();
+  const EnvEntry& entry = registry.find(id);
+  const EnvSpec spec = entry.resolve(parameters);
+  const int lanes = spec.observation.count * spec.action.count;
+  EnvRun run(id, {.size = lanes, .rows = kRounds, .parameters = parameters});
+  run.reset();
+  std::vector<std::vector<Transition>> table;
+  std::vector<std::uint32_t> obs(1);
+  for (int lane = 0; lane < lanes; ++lane) {
+    table.push_back(entry.transitions(parameters, lane / spec.action.count, lane % spec.action.count));
+    for (int round = 0; round < kRounds; ++round) run.set_action(round, lane, lane % spec.action.count);
+  }
+  double expected = 0, variance = 0, first_outcomes = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    for (int lane = 0; lane < lanes; ++lane) {
+      const double state = lane / spec.action.count + spec.first_state;
+      run.env().set_state(run.stream(), lane, {&state, 1}, 0, obs.data());
+    }
+    run.step(round);
+    for (int lane = 0; lane < lanes; ++lane) {
+      double probability = 0, of_first = 0;
+      bool like_first = false;
+      const auto& first = table[lane][0];
+      for (const Transition& t : table[lane]) {
+        const bool same = static_cast<std::uint32_t>(t.next_state) == run.obs(round + 1, lane)[0] &&
+                          std::abs(t.reward - run.reward(round, lane)) <= 1e-6 &&
+                          t.terminated == ((run.flags(round, lane) & kTerminated) != 0);
+        if (same) probability += t.probability;
+        if (t.next_state == first.next_state && t.reward == first.reward) of_first += t.probability;
+        if (same && &t == &first) like_first = true;
+      }
+      ASSERT_GT(probability, 0.0) << "state " << lane / spec.action.count << " action " << lane % spec.action.count
+                                  << " went to " << run.obs(round + 1, lane)[0];
+      expected += of_first;
+      variance += of_first * (1 - of_first);
+      first_outcomes += like_first;
+    }
+  }
+  EXPECT_LE(std::abs(first_outcomes - expected), 4.5 * std::sqrt(variance) + 1e-6 * expected);
+}
+
+TEST_P(Tabular, ProbabilitiesSumToOne) {
+  const auto& [id, parameters] = GetParam();
+  const EnvRegistry registry = builtin_environments();
+  const EnvEntry& entry = registry.find(id);
+  const EnvSpec spec = entry.resolve(parameters);
+  for (int s = 0; s < spec.observation.count; ++s) {
+    for (int a = 0; a < spec.action.count; ++a) {
+      double sum = 0;
+      for (const Transition& outcome : entry.transitions(parameters, s, a)) {
+        sum += outcome.probability;
+        ASSERT_GE(outcome.next_state, 0);
+        ASSERT_LT(outcome.next_state, spec.observation.count);
+      }
+      ASSERT_NEAR(sum, 1.0, 1e-12);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Tabular,
+    testing::Values(TabularCase{"FrozenLake-v1", {}}, TabularCase{"FrozenLake-v1", {{"success_rate", "0.75"}}},
+                    TabularCase{"FrozenLake-v1", {{"desc", "FSFF,FHSH,FFFG"}, {"reward_schedule", "5,-2,-0.5"}}},
+                    TabularCase{"FrozenLake8x8-v1", {}}, TabularCase{"CliffWalking-v1", {}},
+                    TabularCase{"CliffWalkingSlippery-v1", {}}, TabularCase{"Taxi-v4", {}},
+                    TabularCase{"Taxi-v4", {{"is_rainy", "true"}}},
+                    TabularCase{"Taxi-v4", {{"is_rainy", "true"}, {"rainy_probability", "0.5"}}},
+                    TabularCase{"GridWorld-v0", {}}, TabularCase{"GridWorld-v0", {{"reward", "dense"}}}),
+    [](const auto& test) { return alphanumeric(test.param.id) + "_" + std::to_string(test.index); });
+
+TEST(FrozenLake, StartsUniformlyAmongTheStartTiles) {
+  EnvRun run("FrozenLake-v1", {.size = 4096, .parameters = {{"desc", "FSFF,SHFH,FFSG"}}});
+  run.reset();
+  int counts[12] = {};
+  for (int i = 0; i < 4096; ++i) ++counts[run.obs(0, i)[0]];
+  for (int s = 0; s < 12; ++s) {
+    const bool start = s == 1 || s == 4 || s == 10;
+    EXPECT_NEAR(counts[s], start ? 4096.0 / 3 : 0.0, start ? 140 : 0) << s;
+  }
+}
+
+TEST(FrozenLake, RefusesMapsThatAreNone) {
+  const EnvRegistry registry = builtin_environments();
+  const EnvEntry& lake = registry.find("FrozenLake-v1");
+  for (const char* map : {"SFF,FF", "FFFF", "SXFG", "S,,G"}) {
+    EXPECT_THROW(lake.resolve({{"desc", map}}), UsageError) << map;
+  }
+  EXPECT_THROW(lake.resolve({{"desc", "S" + std::string(256, 'F')}}), UsageError);
+  EXPECT_EQ(lake.resolve({{"desc", "S" + std::string(255, 'F')}}).observation.count, 256);
+  EXPECT_EQ(lake.resolve({{"desc", "SFG"}, {"map_name", "8x8"}}).observation.count, 3);
+}
+
+// A fickle passenger changes the destination once, on the first move with them aboard, to one of the three others.
+TEST(Taxi, FicklePassengerChangesTheDestinationOnce) {
+  constexpr int kLanes = 4096;
+  EnvRun run("Taxi-v4", {.size = kLanes, .rows = 160, .parameters = {{"fickle_passenger", "true"}}});
+  run.play();
+  int carried = 0, changed = 0;
+  std::set<int> shifts;
+  for (int i = 0; i < kLanes; ++i) {
+    bool first_move = true;
+    for (int row = 0; row < 160 && (run.flags(row, i) & kEpisodeEnd) == 0; ++row) {
+      const int before = static_cast<int>(run.obs(row, i)[0]);
+      const int after = static_cast<int>(run.obs(row + 1, i)[0]);
+      const bool aboard = before / 4 % 5 == 4;
+      const bool moved = before / 20 != after / 20;
+      const int shift = (after - before) & 3;
+      if (!(aboard && moved && first_move)) {
+        ASSERT_EQ(shift, 0) << "lane " << i << " row " << row;
+        continue;
+      }
+      first_move = false;
+      ++carried;
+      changed += shift != 0;
+      if (shift != 0) shifts.insert(shift);
+    }
+  }
+  ASSERT_GT(carried, 500);
+  EXPECT_NEAR(changed, 0.3 * carried, 4.5 * std::sqrt(0.21 * carried));
+  EXPECT_EQ(shifts, (std::set<int>{1, 2, 3}));
+}
+
+TEST(Acrobot, TorqueNoiseChangesTheMotion) {
+  EnvRun quiet("Acrobot-v1", {.rows = 5});
+  EnvRun noisy("Acrobot-v1", {.rows = 5, .parameters = {{"torque_noise_max", "0.5"}}});
+  quiet.play();
+  noisy.play();
+  for (int i = 0; i < 33; ++i) EXPECT_NE(quiet.obs(1, i)[4], noisy.obs(1, i)[4]);
+}
+
+}  // namespace
+}  // namespace stampede
