@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Action distributions as HD functions of one network output row: categorical over logits and diagonal Gaussian.
+#pragma once
+
+#include "kernels/math.h"
+#include "kernels/philox.h"
+
+namespace stampede {
+
+inline constexpr float kHalfLogTwoPi = 0.91893853320467274178f;
+
+// log(sum_j exp(x_j)), with the maximum taken out first.
+HD float log_sum_exp(const float* x, int n) {
+  float maximum = x[0];
+  for (int j = 1; j < n; ++j) maximum = x[j] > maximum ? x[j] : maximum;
+  float sum = 0.0f;
+  for (int j = 0; j < n; ++j) sum += exp_of(x[j] - maximum);
+  return maximum + log_of(sum);
+}
+
+// Entropy of softmax(logits), given their log_sum_exp.
+HD float categorical_entropy(const float* logits, int n, float normalizer) {
+  float entropy = 0.0f;
+  for (int j = 0; j < n; ++j) {
+    const float log_p = logits[j] - normalizer;
+    entropy -= exp_of(log_p) * log_p;
+  }
+  return entropy;
+}
+
+// Inverse-CDF sample; u uniform in [0, 1).
+HD int sample_categorical(const float* logits, int n, float normalizer, float u) {
+  float cumulative = 0.0f;
+  for (int j = 0; j < n - 1; ++j) {
+    cumulative += exp_of(logits[j] - normalizer);
+    if (u < cumulative) return j;
+  }
+  return n - 1;
+}
+
+HD int argmax(const float* x, int n) {
+  int best = 0;
+  for (int j = 1; j < n; ++j) best = x[j] > x[best] ? j : best;
+  return best;
+}
+
+// Standard normal by Box and Muller from two words.
+HD float standard_normal(std::uint32_t first, std::uint32_t second) {
+  const float radius = square_root(-2.0f * log_of(uniform_float_open(first)));
+  return radius * sin_cos(kTwoPi * uniform_float(second)).cos;
+}
+
+// log density of one dimension: z = (a - mean) / sigma.
+HD float gaussian_log_prob(float z, float log_sigma) { return -0.5f * z * z - log_sigma - kHalfLogTwoPi; }
+
+HD float gaussian_entropy(float log_sigma) { return 0.5f + kHalfLogTwoPi + log_sigma; }
+
+}  // namespace stampede

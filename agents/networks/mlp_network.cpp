@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/networks/mlp_network.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/gemm.h"
+
+namespace stampede {
+namespace {
+
+GemmActivation gemm_activation(Activation activation) {
+  switch (activation) {
+    case Activation::kTanh:
+      return GemmActivation::kTanh;
+    case Activation::kRelu:
+      return GemmActivation::kRelu;
+    case Activation::kLinear:
+      break;
+  }
+  return GemmActivation::kLinear;
+}
+
+int padded(int size) { return (size + 15) / 16 * 16; }
+
+// Row-major activations or their gradients.
+struct Rows {
+  const float* data;
+  int stride;
+};
+
+}  // namespace
+
+MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
+  const std::vector<LayerLayout>& layers = this->spec().layers();
+  int column = 0;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const LayerLayout& layer = layers[l];
+    const auto stride = static_cast<std::size_t>(layer.out_stride);
+    Place place;
+    place.first = l == 0 || layers[l - 1].tower != layer.tower;
+    place.last = l + 1 == layers.size() || layers[l + 1].tower != layer.tower;
+    place.output_column = column;
+    place.kept = kept_;
+    place.transposed = prepared_size_;
+    places_.push_back(place);
+    prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded(layer.in));
+    if (place.last) {
+      column += layer.out_stride;
+    } else {
+      kept_ += stride;
+      widest_ = std::max(widest_, stride);
+    }
+  }
+}
+
+int MlpNetwork::preferred_rows(const Stream& stream) const {
+  // Measured: 64 to 192 rows are equally fast for widths of 64 and 256, both ends outside are slower.
+  return stream.is_cuda() ? 0 : 128;
+}
+
+std::size_t MlpNetwork::workspace_size(int rows, bool with_gradient) const {
+  return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ : 0));
+}
+
+void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
+                         float* workspace, float* outputs) const {
+  const auto count = static_cast<std::size_t>(rows);
+  Rows x{};
+  for (std::size_t l = 0; l < places_.size(); ++l) {
+    const LayerLayout& layer = spec().layers()[l];
+    const Place& place = places_[l];
+    if (place.first) x = {input.features, spec().input_stride()};
+    float* hidden = workspace + count * (keep ? place.kept : (l % 2) * widest_);
+    const LinearForward op{.x = x.data,
+                           .x_stride = x.stride,
+                           .w = parameters + layer.weight,
+                           .b = parameters + layer.bias,
+                           .y = place.last ? outputs + place.output_column : hidden,
+                           .y_stride = place.last ? spec().output_stride() : layer.out_stride,
+                           .rows = rows,
+                           .in = layer.in,
+                           .out_stride = layer.out_stride,
+                           .activation = gemm_activation(layer.activation)};
+    if (place.first && spec().one_hot()) {
+      embedding_forward(stream, op, input.classes);
+    } else {
+      linear_forward(stream, op);
+    }
+    x = {op.y, op.y_stride};
+  }
+}
+
+void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters, float* prepared) const {
+  for (std::size_t l = 0; l < places_.size(); ++l) {
+    if (places_[l].first && spec().one_hot()) continue;
+    const LayerLayout& layer = spec().layers()[l];
+    transpose_weights(stream, parameters + layer.weight, layer.in, layer.out, layer.out_stride,
+                      prepared + places_[l].transposed, padded(layer.in));
+  }
+}
+
+void MlpNetwork::backward(const Stream& stream, const float* /*parameters*/, const float* prepared, NetworkInput input,
+                          int rows, const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const {
+  const std::vector<LayerLayout>& layers = spec().layers();
+  const auto count = static_cast<std::size_t>(rows);
+  Rows dy{};
+  for (std::size_t l = places_.size(); l-- > 0;) {
+    const LayerLayout& layer = layers[l];
+    const Place& place = places_[l];
+    if (place.last) dy = {d_outputs + place.output_column, spec().output_stride()};
+    const Rows x = place.first ? Rows{input.features, spec().input_stride()}
+                               : Rows{workspace + count * places_[l - 1].kept, layers[l - 1].out_stride};
+    const LinearBackwardWeights weights{.x = x.data,
+                                        .x_stride = x.stride,
+                                        .dy = dy.data,
+                                        .dy_stride = dy.stride,
+                                        .dw = gradients + layer.weight,
+                                        .db = gradients + layer.bias,
+                                        .rows = rows,
+                                        .in = layer.in,
+                                        .out_stride = layer.out_stride,
+                                        .out = layer.out};
+    if (place.first && spec().one_hot()) {
+      embedding_backward_weights(stream, weights, input.classes);
+      continue;
+    }
+    linear_backward_weights(stream, weights);
+    if (place.first && d_inputs == nullptr) continue;
+    float* dx = place.first ? d_inputs : workspace + count * (kept_ + (l % 2) * widest_);
+    linear_backward_data(
+        stream, {.dy = dy.data,
+                 .dy_stride = dy.stride,
+                 .wt = prepared + place.transposed,
+                 .in_stride = padded(layer.in),
+                 .x = x.data,
+                 .x_stride = x.stride,
+                 .dx = dx,
+                 .dx_stride = x.stride,
+                 .rows = rows,
+                 .out = layer.out,
+                 .activation = place.first ? GemmActivation::kLinear : gemm_activation(layers[l - 1].activation),
+                 // Towers before the last one add to what the towers after them left.
+                 .accumulate = place.first && l + 1 < layers.size() && layers.back().tower != layer.tower});
+    dy = {dx, x.stride};
+  }
+}
+
+}  // namespace stampede

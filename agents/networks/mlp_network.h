@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our own multi-layer perceptron: register-tiled on the CPU, block-tiled kernels on CUDA, no library.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "agents/networks/network.h"
+
+namespace stampede {
+
+class MlpNetwork final : public Network {
+ public:
+  explicit MlpNetwork(NetworkSpec spec);
+
+  int preferred_rows(const Stream& stream) const override;
+  std::size_t workspace_size(int rows, bool with_gradient) const override;
+  std::size_t prepared_size() const override { return prepared_size_; }
+  void forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep, float* workspace,
+               float* outputs) const override;
+  void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const override;
+  void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input, int rows,
+                const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const override;
+
+ private:
+  // Where a layer stands and where what belongs to it lies.
+  struct Place {
+    bool first = false, last = false;  // in its tower
+    int output_column = 0;             // of a last layer, in an output row
+    std::size_t kept = 0;              // of a hidden layer's activations in the workspace, in floats per row
+    std::size_t transposed = 0;        // of its transposed weights in the prepared block
+  };
+
+  std::vector<Place> places_;  // one per layer
+  std::size_t kept_ = 0;       // floats per row of all hidden activations
+  std::size_t widest_ = 0;     // floats per row of the widest hidden layer
+  std::size_t prepared_size_ = 0;
+};
+
+}  // namespace stampede

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an algorithm knows of a network: a pure function of a parameter block, and its gradient.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "agents/networks/network_spec.h"
+#include "kernels/stream.h"
+
+namespace stampede {
+
+// One of the two is set: prepared float rows, or class indices when the spec is one-hot.
+struct NetworkInput {
+  const float* features = nullptr;    // [rows, input_stride], padding zero
+  const std::int32_t* classes = nullptr;  // [rows]
+};
+
+// Parameters, gradients and workspaces are passed in; the object itself holds no state that a call changes, so threads
+// share it. Every result depends on a row's own inputs only: batch size and tiling change no bit.
+class Network {
+ public:
+  virtual ~Network() = default;
+
+  const NetworkSpec& spec() const { return spec_; }
+
+  // Rows that one call should get on this stream: a tile that stays in cache on a CPU, everything on CUDA or Torch (0).
+  virtual int preferred_rows(const Stream& stream) const = 0;
+  // Floats a workspace needs for calls of up to `rows` rows; with_gradient also keeps what backward() reads.
+  virtual std::size_t workspace_size(int rows, bool with_gradient) const = 0;
+  // Floats of the shared scratch that prepare_backward() fills.
+  virtual std::size_t prepared_size() const = 0;
+
+  // outputs [rows, output_stride]. workspace of workspace_size(rows, keep) floats; keep = true leaves in it what
+  // backward() needs. Stream-ordered.
+  virtual void forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
+                       float* workspace, float* outputs) const = 0;
+  // Once after parameters changed and before any backward(): derives the weight layouts backward reads.
+  virtual void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const = 0;
+  // Adds the parameters' gradient of this call's rows to gradients [parameter_count], in ascending row order; writes
+  // d_inputs [rows, input_stride] unless null. d_outputs [rows, output_stride] has zero padding.
+  virtual void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input,
+                        int rows, const float* d_outputs, float* workspace, float* gradients,
+                        float* d_inputs) const = 0;
+
+ protected:
+  explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}
+
+ private:
+  NetworkSpec spec_;
+};
+
+}  // namespace stampede

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/networks/torch_network.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <omp.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/nn/modules/linear.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/error.h"
+
+namespace stampede {
+namespace {
+
+// A float matrix or vector of ours as a tensor. LibTorch has no views of const memory; those of inputs and parameters
+// are only read.
+at::Tensor view_of(const float* data, at::IntArrayRef sizes, at::IntArrayRef strides) {
+  return at::from_blob(const_cast<float*>(data), sizes, strides, at::kFloat);
+}
+
+// Our weights are [in, out_stride], LibTorch's [out, in]: the same memory, seen transposed.
+at::Tensor weight_view(const LayerLayout& layer, const float* block) {
+  return view_of(block + layer.weight, {layer.out, layer.in}, {1, layer.out_stride});
+}
+
+at::Tensor bias_view(const LayerLayout& layer, const float* block) {
+  return view_of(block + layer.bias, {layer.out}, {1});
+}
+
+// The logical columns of a tower in an output block.
+at::Tensor output_view(const NetworkSpec& spec, const LayerLayout& layer, const float* outputs, int rows, int column) {
+  return view_of(outputs + column, {rows, layer.out}, {spec.output_stride(), 1});
+}
+
+at::Tensor activated(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kTanh:
+      return at::tanh(x);
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kLinear:
+      break;
+  }
+  return x;
+}
+
+// One tower: linear layers in forward order, the heads being one of them.
+class TowerModule : public torch::nn::Module {
+ public:
+  explicit TowerModule(std::vector<LayerLayout> layers) : layouts_(std::move(layers)) {
+    for (const LayerLayout& layout : layouts_) {
+      // The smallest there is: bind() replaces its tensors.
+      linears_.push_back(register_module(std::to_string(linears_.size()), torch::nn::Linear(1, 1)));
+      linears_.back()->options.in_features(layout.in).out_features(layout.out);
+    }
+  }
+
+  const LayerLayout& heads() const { return layouts_.back(); }
+
+  void bind(const float* parameters) {
+    for (std::size_t l = 0; l < linears_.size(); ++l) {
+      linears_[l]->weight.set_data(weight_view(layouts_[l], parameters));
+      linears_[l]->bias.set_data(bias_view(layouts_[l], parameters));
+    }
+  }
+
+  void bind_gradients(float* gradients) {
+    for (std::size_t l = 0; l < linears_.size(); ++l) {
+      linears_[l]->weight.mutable_grad() = weight_view(layouts_[l], gradients);
+      linears_[l]->bias.mutable_grad() = bias_view(layouts_[l], gradients);
+    }
+  }
+
+  // x: float rows [rows, in], or int32 classes [rows].
+  at::Tensor forward(at::Tensor x) {
+    for (std::size_t l = 0; l < linears_.size(); ++l) {
+      const bool classes = x.scalar_type() == at::kInt;
+      x = classes ? at::embedding(linears_[l]->weight.t(), x) + linears_[l]->bias : linears_[l]->forward(x);
+      x = activated(x, layouts_[l].activation);
+    }
+    return x;
+  }
+
+ private:
+  std::vector<LayerLayout> layouts_;
+  std::vector<torch::nn::Linear> linears_;
+};
+
+// The towers of a spec, looking at the blocks they were last bound to.
+class BoundTowers {
+ public:
+  explicit BoundTowers(const NetworkSpec& spec) {
+    const std::vector<LayerLayout>& layers = spec.layers();
+    for (int t = 0; t < spec.tower_count(); ++t) {
+      std::vector<LayerLayout> tower;
+      std::copy_if(layers.begin(), layers.end(), std::back_inserter(tower),
+                   [t](const auto& l) { return l.tower == t; });
+      towers_.push_back(std::make_shared<TowerModule>(std::move(tower)));
+    }
+  }
+
+  void bind(const float* parameters) {
+    if (parameters == parameters_) return;
+    for (const auto& tower : towers_) tower->bind(parameters);
+    parameters_ = parameters;
+  }
+
+  void bind_gradients(float* gradients) {
+    if (gradients == gradients_) return;
+    for (const auto& tower : towers_) tower->bind_gradients(gradients);
+    gradients_ = gradients;
+  }
+
+  std::vector<at::Tensor> forward(const at::Tensor& x) const {
+    std::vector<at::Tensor> outputs;
+    for (const auto& tower : towers_) outputs.push_back(tower->forward(x));
+    return outputs;
+  }
+
+  // Each tower's logical columns of a block [rows, output_stride].
+  std::vector<at::Tensor> output_views(const NetworkSpec& spec, const float* block, int rows) const {
+    std::vector<at::Tensor> views;
+    int column = 0;
+    for (const auto& tower : towers_) {
+      views.push_back(output_view(spec, tower->heads(), block, rows, column));
+      column += tower->heads().out_stride;
+    }
+    return views;
+  }
+
+  std::vector<at::Tensor> parameters() const {
+    std::vector<at::Tensor> all;
+    for (const auto& tower : towers_) {
+      for (const at::Tensor& parameter : tower->parameters()) all.push_back(parameter);
+    }
+    return all;
+  }
+
+ private:
+  std::vector<std::shared_ptr<TowerModule>> towers_;
+  const float* parameters_ = nullptr;
+  const float* gradients_ = nullptr;
+};
+
+at::Tensor input_tensor(const NetworkSpec& spec, NetworkInput input, int rows) {
+  if (spec.one_hot()) return at::from_blob(const_cast<std::int32_t*>(input.classes), {rows}, at::kInt);
+  return view_of(input.features, {rows, spec.input_size()}, {spec.input_stride(), 1});
+}
+
+void check_device(const Stream& stream) {
+  if (!stream.is_cuda()) return;
+  throw RuntimeError("network=torch: this LibTorch computes on the CPU only; use device=cpu or network=native");
+}
+
+// LibTorch's thread count belongs to the calling thread's OpenMP state; inside a parallel region it uses one anyway.
+void use_threads_of(const Stream& stream) {
+  if (omp_in_parallel() || at::get_num_threads() == stream.threads()) return;
+  at::set_num_threads(stream.threads());
+}
+
+// Calls work() and turns what LibTorch throws, a message with a stack trace, into one readable line.
+template <class Work>
+void with_readable_errors(const Work& work) {
+  try {
+    work();
+  } catch (const c10::Error& error) {
+    throw RuntimeError(std::string("LibTorch: ") + error.what_without_backtrace());
+  }
+}
+
+}  // namespace
+
+struct TorchNetwork::Workspace {
+  explicit Workspace(const NetworkSpec& spec) : inference(spec), training(spec) {}
+
+  // Apart, because binding other parameters would change what a kept graph refers to.
+  BoundTowers inference, training;
+  at::Tensor input;
+  std::vector<at::Tensor> outputs;  // with their graph, from forward(keep = true) to backward()
+};
+
+TorchNetwork::TorchNetwork(NetworkSpec spec) : Network(std::move(spec)) {}
+
+TorchNetwork::~TorchNetwork() = default;
+
+int TorchNetwork::preferred_rows(const Stream&) const { return 0; }
+
+// Nothing is stored in it, but its address must be its own.
+std::size_t TorchNetwork::workspace_size(int, bool) const { return 16; }
+
+TorchNetwork::Workspace& TorchNetwork::workspace_of(const float* address) const {
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<Workspace>& workspace = workspaces_[address];
+  if (!workspace) workspace = std::make_unique<Workspace>(spec());
+  return *workspace;
+}
+
+void TorchNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
+                           float* workspace, float* outputs) const {
+  check_device(stream);
+  use_threads_of(stream);
+  with_readable_errors([&] {
+    Workspace& own = workspace_of(workspace);
+    BoundTowers& towers = keep ? own.training : own.inference;
+    const at::AutoGradMode gradient_mode(keep);
+    towers.bind(parameters);
+    const c10::InferenceMode inference_mode(!keep);
+    at::Tensor x = input_tensor(spec(), input, rows);
+    if (keep && !spec().one_hot()) x.set_requires_grad(true);
+    const std::vector<at::Tensor> results = towers.forward(x);
+    const std::vector<at::Tensor> views = towers.output_views(spec(), outputs, rows);
+    std::fill_n(outputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().output_stride()), 0.0f);
+    for (std::size_t t = 0; t < results.size(); ++t) at::Tensor(views[t]).copy_(results[t].detach());
+    if (!keep) return;
+    own.input = x;
+    own.outputs = results;
+  });
+}
+
+void TorchNetwork::prepare_backward(const Stream& stream, const float*, float*) const { check_device(stream); }
+
+void TorchNetwork::backward(const Stream& stream, const float*, const float*, NetworkInput, int rows,
+                            const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const {
+  check_device(stream);
+  use_threads_of(stream);
+  with_readable_errors([&] {
+    Workspace& own = workspace_of(workspace);
+    if (own.outputs.empty()) throw RuntimeError("network=torch: backward without a forward that kept its graph");
+    own.training.bind_gradients(gradients);
+    std::vector<at::Tensor> leaves = own.training.parameters();
+    if (d_inputs != nullptr && !spec().one_hot()) {
+      std::fill_n(d_inputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().input_stride()), 0.0f);
+      own.input.mutable_grad() = view_of(d_inputs, {rows, spec().input_size()}, {spec().input_stride(), 1});
+      leaves.push_back(own.input);
+    }
+    // Adds in place to the leaves' gradients, the views of our blocks. Leaves that are not listed cost nothing.
+    torch::autograd::backward(own.outputs, own.training.output_views(spec(), d_outputs, rows), false, false, leaves);
+    own.outputs.clear();
+    own.input.reset();
+  });
+}
+
+}  // namespace stampede
+
+extern "C" stampede::Network* stampede_make_torch_network(const stampede::NetworkSpec& spec) {
+  return new stampede::TorchNetwork(spec);
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sums per-row metrics of a tile in ascending row order.
+#pragma once
+
+#include "kernels/stream.h"
+
+namespace stampede {
+
+// totals[k] += sum over r of metrics[r, k]; metrics [rows, width]. Stream-ordered.
+void add_row_metrics(const Stream& stream, const float* metrics, int rows, int width, double* totals);
+
+}  // namespace stampede

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/trainable_network.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "kernels/buffer.h"
+
+namespace stampede {
+
+int gradient_groups(const Stream& stream, const Network& network, int batch) {
+  if (network.preferred_rows(stream) == 0) return 1;
+  return std::clamp((batch + 31) / 32, 1, 16);
+}
+
+TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config,
+                                   int max_groups, Arena& arena)
+    : network_(std::move(network)), config_(config) {
+  const std::size_t count = spec().parameter_count();
+  parameters_ = arena.take<float>(count);
+  first_moment_ = arena.take<float>(count);
+  second_moment_ = arena.take<float>(count);
+  gradients_ = arena.take<float>(count * static_cast<std::size_t>(max_groups));
+  scratch_ = arena.take<float>(optimizer_scratch_size(count));
+  prepared_ = arena.take<float>(network_->prepared_size());
+  state_ = arena.take<LearnerState>(1);
+}
+
+void TrainableNetwork::initialize(const Stream& stream, std::uint64_t seed) {
+  std::vector<float> host(spec().parameter_count());
+  spec().initialize(seed, host.data());
+  load(stream, host.data());
+}
+
+void TrainableNetwork::load(const Stream& stream, const float* host) {
+  copy_to_device(stream, parameters_.data, host, parameters_.size() * sizeof(float));
+  refresh(stream);
+}
+
+void TrainableNetwork::clear_gradients(const Stream& stream, int group) const {
+  fill_zero(stream, gradients(group), spec().parameter_count() * sizeof(float));
+}
+
+void TrainableNetwork::refresh(const Stream& stream) {
+  network_->prepare_backward(stream, parameters_.data, prepared_.data);
+}
+
+void TrainableNetwork::update(const Stream& stream, int groups, float learning_rate) {
+  const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
+                               second_moment_.data, scratch_.data,   spec().parameter_count()};
+  optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
+  refresh(stream);
+}
+
+}  // namespace stampede

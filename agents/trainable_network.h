@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network with everything that training it needs: parameters, gradients by group, optimiser moments, learner state.
+#pragma once
+
+#include <omp.h>
+
+#include <exception>
+#include <functional>
+#include <memory>
+
+#include "agents/networks/network.h"
+#include "kernels/arena.h"
+#include "kernels/optimizer.h"
+
+namespace stampede {
+
+// Makes the network of a spec: the native MLP, or one of another library behind the same interface.
+using NetworkFactory = std::function<std::unique_ptr<Network>(const NetworkSpec&)>;
+
+// A batch's gradient is cut into contiguous groups whose number depends on the batch alone, so that sums have the same
+// shape on any number of threads. A device that takes whole batches has one group.
+int gradient_groups(const Stream& stream, const Network& network, int batch);
+
+// Calls work(group, begin, end, worker, serial stream) for every group of rows [0, batch), in parallel on a CPU stream;
+// worker in [0, stream.threads()) names the scratch to use. Rethrows what a group threw.
+template <class Work>
+void for_each_group(const Stream& stream, int batch, int groups, const Work& work) {
+  const Stream serial = stream.serial();
+  const auto begin_of = [&](int g) { return static_cast<int>(static_cast<std::int64_t>(g) * batch / groups); };
+  if (stream.threads() == 1 || groups == 1) {
+    for (int g = 0; g < groups; ++g) work(g, begin_of(g), begin_of(g + 1), 0, serial);
+    return;
+  }
+  std::exception_ptr failure;
+#pragma omp parallel for schedule(static) num_threads(stream.threads())
+  for (int g = 0; g < groups; ++g) {
+    try {
+      work(g, begin_of(g), begin_of(g + 1), omp_get_thread_num(), serial);
+    } catch (...) {
+#pragma omp critical
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+class TrainableNetwork {
+ public:
+  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups,
+                   Arena& arena);
+
+  const Network& network() const { return *network_; }
+  const NetworkSpec& spec() const { return network_->spec(); }
+  const float* parameters() const { return parameters_.data; }
+  const float* prepared() const { return prepared_.data; }
+  float* gradients(int group) const { return gradients_.data + static_cast<std::size_t>(group) * spec().parameter_count(); }
+  // backward() adds: a group's block is cleared before its first tile.
+  void clear_gradients(const Stream& stream, int group) const;
+  LearnerState* state() const { return state_.data; }
+
+  void initialize(const Stream& stream, std::uint64_t seed);
+  // Host parameters [parameter_count] replace the current ones.
+  void load(const Stream& stream, const float* host);
+  // One optimiser step from the first `groups` gradient blocks, then what backward() needs. Stream-ordered.
+  void update(const Stream& stream, int groups, float learning_rate);
+  void refresh(const Stream& stream);
+
+  View<float> parameter_block() const { return parameters_; }
+  View<float> first_moment() const { return first_moment_; }
+  View<float> second_moment() const { return second_moment_; }
+  View<LearnerState> state_block() const { return state_; }
+
+ private:
+  std::shared_ptr<const Network> network_;
+  OptimizerConfig config_;
+  View<float> parameters_, first_moment_, second_moment_;  // [P]
+  View<float> gradients_;                                  // [groups, P]
+  View<float> scratch_, prepared_;
+  View<LearnerState> state_;
+};
+
+}  // namespace stampede
