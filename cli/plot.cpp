@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// `plot`: the learning curves of one or several runs as a picture.
+#include <iostream>
+
+#include "cli/argument_parser.h"
+#include "cli/command.h"
+#include "cli/curve_figure.h"
+#include "cli/gnuplot.h"
+#include "kernels/error.h"
+
+namespace stampede {
+namespace {
+
+constexpr std::string_view kUsage = "stampede plot RUN... [--out FILE.png|FILE.svg]";
+constexpr std::string_view kSummary =
+    "Draws training return, evaluation return and episode duration of the runs over each other.\n"
+    "The picture is curves.png in the run's folder, for several runs in the current one.";
+constexpr OptionSpec kOptions[] = {
+    {"out", "FILE", "where to draw; .png or .svg"},
+};
+
+std::string_view terminal_of(const std::string& path) {
+  if (path.ends_with(".png")) return "png";
+  if (path.ends_with(".svg")) return "svg";
+  throw UsageError("--out: '" + path + "' must end in .png or .svg");
+}
+
+}  // namespace
+
+int plot_command(const CommandContext&, std::span<const std::string> words) {
+  std::ostream& out = std::cout;
+  const Arguments arguments(words, kOptions);
+  if (arguments.help()) {
+    out << help_text(kUsage, kSummary, kOptions);
+    return 0;
+  }
+  constexpr std::size_t kMostRuns = 100;
+  arguments.require_positionals(1, kMostRuns, kUsage);
+  const std::vector<std::string>& folders = arguments.positionals();
+  const std::string path =
+      arguments.value("out").value_or(folders.size() == 1 ? folders[0] + "/curves.png" : "curves.png");
+  const std::string_view terminal = terminal_of(path);
+  std::vector<RunCurves> runs;
+  for (const std::string& folder : folders) runs.push_back(read_run_curves(folder));
+  run_gnuplot(find_gnuplot(), curve_figure_script(runs, terminal), path);
+  out << path << '\n';
+  return 0;
+}
+
+}  // namespace stampede

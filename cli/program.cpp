@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <vector>
+
+#include "cli/command.h"
+#include "kernels/error.h"
+#include "train/nearest_match.h"
+
+namespace stampede {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"train", "train ALGORITHM ENVIRONMENT [key=value ...]: trains an agent", train_command},
+    {"eval", "eval RUN|CHECKPOINT: plays episodes with a trained policy", eval_command},
+    {"resume", "resume RUN [key=value ...]: continues a run", resume_command},
+    {"plot", "plot RUN...: learning curves as an image", plot_command},
+    {"list", "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]: what there is", list_command},
+    {"trace", "trace ENVIRONMENT: steps one environment and prints CSV", trace_command},
+    {"table", "table ENVIRONMENT: transition table of a tabular environment as CSV", table_command},
+};
+
+void print_help() {
+  std::printf("stampede: batched simulation and reinforcement learning on CPUs and GPUs\n\n");
+  std::printf("usage: ./stampede COMMAND [arguments]\n\n");
+  for (const Command& command : kCommands) std::printf("  %s\n", std::string(command.summary).c_str());
+  std::printf("  bench [REGEX] [--json]: benchmarks\n  test: the whole test suite\n  setup [torch]: installs what is missing\n\n");
+  std::printf("Each command explains itself with --help. First steps: ./stampede train ppo CartPole-v1\n");
+}
+
+int dispatch(const EnvRegistry& environments, std::span<const std::string> words) {
+  if (words.empty()) {
+    print_help();
+    return 2;
+  }
+  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    print_help();
+    return 0;
+  }
+  std::vector<std::string_view> known;
+  for (const Command& command : kCommands) {
+    if (words[0] == command.name) return command.run({environments}, words.subspan(1));
+    known.push_back(command.name);
+  }
+  known.insert(known.end(), {"bench", "test", "setup"});
+  throw UsageError(unknown_name_message("command", words[0], known));
+}
+
+int report(const char* what, int code) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "stampede: %s\n", what);
+  return code;
+}
+
+}  // namespace
+
+int run_program(const EnvRegistry& environments, std::span<const std::string> words) {
+  try {
+    return dispatch(environments, words);
+  } catch (const UsageError& error) {
+    return report(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return report("not enough memory", 1);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}
+
+}  // namespace stampede

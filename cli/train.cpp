@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/run_arguments.h"
+#include "kernels/error.h"
+#include "train/atomic_file.h"
+#include "train/session.h"
+
+namespace stampede {
+namespace {
+
+constexpr OptionSpec kOptions[] = {
+    {"out", "DIR", "run folder; a new one under runs/ otherwise"},
+    {"config", "FILE", "TOML file of keys, under those of the command line"},
+    {"param", "NAME=VALUE", "environment parameter, the same as env.NAME=VALUE"},
+    {"seeds", "K", "train seeds seed ... seed+K-1, one single-threaded run per core"},
+    {"stop-at", "RETURN", "stop once two consecutive evaluations reach this mean return"},
+    {"json", "", "print one JSON object with the result on standard output"},
+    {"quiet", "", "no progress line"},
+};
+
+struct TrainRequest {
+  const AlgorithmEntry& algorithm;
+  const EnvEntry& env;
+  Config config;
+  std::optional<double> stop_at;
+  bool json, quiet;
+};
+
+void print_result(const RunResult& r) {
+  std::fprintf(stderr, "%s %s seed %lld: return %.2f +- %.2f over %d episodes after %lld steps, %.2f s training; %s\n",
+               r.algo.c_str(), r.env.c_str(), static_cast<long long>(r.seed), r.eval_return_mean, r.eval_return_std,
+               r.eval_episodes, static_cast<long long>(r.env_steps), r.seconds_train, r.run_dir.c_str());
+}
+
+RunResult train_one(const TrainRequest& request, const Config& config, const std::string& folder, int threads,
+                    bool show_progress) {
+  write_file_atomically(folder + "/config.toml", "algorithm = \"" + std::string(request.algorithm.id) +
+                                                     "\"\nenvironment = \"" + request.env.spec.id + "\"\n" +
+                                                     config.to_toml());
+  const RunResult result = run_session({request.algorithm, request.env, config, folder, false, request.stop_at,
+                                        show_progress, threads});
+  write_file_atomically(folder + "/result.json", to_json(result) + "\n");
+  return result;
+}
+
+// Checks everything that can be checked before a folder exists.
+void check_before_work(const TrainRequest& request) {
+  const EnvParameters parameters = env_parameters(request.config, request.env);
+  const EnvSpec spec = request.env.resolve(parameters);
+  check_spaces(request.algorithm, spec);
+  parse_device(request.config.text("device"));
+  request.algorithm.make({request.config, request.env, parameters, make_stream(request.config, 1), network_factory(request.config)});
+}
+
+std::vector<RunResult> train_seeds(const TrainRequest& request, const std::string& folder, int seeds) {
+  std::vector<RunResult> results(static_cast<std::size_t>(seeds));
+  std::atomic<int> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto work = [&] {
+    for (int k = next++; k < seeds; k = next++) {
+      try {
+        Config config = request.config;
+        const std::string seed = std::to_string(config.integer("seed") + k);
+        config.set("seed", seed, ConfigLayer::kCommandLine);
+        config.set("threads", "1", ConfigLayer::kCommandLine);
+        const std::string run = make_run_folder(folder + "/seed_" + seed, "");
+        results[static_cast<std::size_t>(k)] = train_one(request, config, run, 1, false);
+        const std::lock_guard lock(mutex);
+        if (!request.quiet) print_result(results[static_cast<std::size_t>(k)]);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = seeds;
+      }
+    }
+  };
+  std::vector<std::thread> pool;
+  const int cores = resolve_threads(request.config);
+  for (int t = 0; t < std::min(cores, seeds); ++t) pool.emplace_back(work);
+  for (std::thread& thread : pool) thread.join();
+  if (failure) std::rethrow_exception(failure);
+  return results;
+}
+
+}  // namespace
+
+int train_command(const CommandContext& context, std::span<const std::string> words) {
+  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  if (arguments.help()) {
+    std::cout << help_text("stampede train ALGORITHM ENVIRONMENT [key=value ...]",
+                           "Trains an agent. Keys: stampede list keys ALGORITHM ENVIRONMENT.", kOptions);
+    return 0;
+  }
+  arguments.require_positionals(2, 2, "train ALGORITHM ENVIRONMENT [key=value ...]");
+  const AlgorithmEntry& algorithm = find_algorithm(arguments.positionals()[0]);
+  const EnvEntry& env = context.environments.find(arguments.positionals()[1]);
+  check_spaces(algorithm, env.spec);
+  TrainRequest request{algorithm, env, make_config(algorithm, env), arguments.real("stop-at"), arguments.flag("json"),
+                       arguments.flag("quiet")};
+  // A preset's schedules stay what they are when only the length of the run is changed.
+  if (request.config.integer("schedule_steps") == 0) {
+    request.config.set("schedule_steps", request.config.resolved_text("total_steps"), ConfigLayer::kPreset);
+  }
+  if (const auto file = arguments.value("config")) request.config.load_toml_file(*file, ConfigLayer::kFile);
+  apply_assignments(request.config, arguments);
+  const auto seeds = arguments.integer("seeds", 1, 1 << 20);
+  check_before_work(request);
+  const std::string name = std::string(algorithm.id) + "_" + env.spec.id + "_seed" + std::to_string(request.config.integer("seed"));
+  const std::string folder = make_run_folder(arguments.value("out").value_or(""), name);
+  if (seeds) {
+    const std::vector<RunResult> results = train_seeds(request, folder, static_cast<int>(*seeds));
+    write_file_atomically(folder + "/result.json", to_json(results) + "\n");
+    std::cout << to_json(results) << "\n";
+    return 0;
+  }
+  const RunResult result = train_one(request, request.config, folder, resolve_threads(request.config), !request.quiet);
+  if (request.json) std::cout << to_json(result) << "\n";
+  if (!request.quiet) print_result(result);
+  return 0;
+}
+
+}  // namespace stampede

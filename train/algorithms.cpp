@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/algorithms.h"
+
+#include <string>
+#include <thread>
+
+#include "kernels/error.h"
+#include "train/dqn_trainer.h"
+#include "train/nearest_match.h"
+#include "train/ppo_trainer.h"
+#include "train/presets.h"
+
+namespace stampede {
+namespace {
+
+constexpr AlgorithmEntry kAlgorithms[] = {
+    {"dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer},
+    {"ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer},
+};
+
+std::span<const ConfigKey> common_keys() {
+  using enum ConfigType;
+  static constexpr ConfigKey kKeys[] = {
+      {.name = "seed", .type = kInteger, .default_text = "1", .min = 0, .max = 9.2e18, .help = "of everything random"},
+      {.name = "total_steps", .type = kInteger, .default_text = "100000", .min = 1, .max = 1e15, .help = "rows to collect, over all environments"},
+      {.name = "schedule_steps", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows over which schedules run; 0 = total_steps"},
+      {.name = "num_envs", .type = kInteger, .default_text = "8", .min = 1, .max = 1 << 24, .help = "environments stepped together (N)"},
+      {.name = "threads", .type = kInteger, .default_text = "0", .min = 0, .max = 1024, .help = "CPU threads; 0 = all cores"},
+      {.name = "device", .type = kChoice, .default_text = "cpu", .choices = "cpu|cuda|auto", .help = "where everything runs"},
+      {.name = "network", .type = kChoice, .default_text = "native", .choices = "native|torch", .help = "which library computes the network"},
+      {.name = "eval_every", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows between evaluations; 0 = total_steps / 20"},
+      {.name = "eval_episodes", .type = kInteger, .default_text = "100", .min = 1, .max = 1 << 20, .help = "episodes of each evaluation"},
+      {.name = "log_every", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows between metric rows; 0 = total_steps / 100"},
+      {.name = "checkpoint_every", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows between checkpoints; 0 = total_steps / 5"},
+      {.name = "replay_checkpoint_mib", .type = kInteger, .default_text = "1024", .min = 0, .max = 1 << 20, .help = "largest replay memory that checkpoints include"},
+  };
+  return kKeys;
+}
+
+void load_preset(Config& config, const std::string& name) {
+  for (const Preset& preset : builtin_presets()) {
+    if (preset.name == name) config.load_toml(preset.toml, "preset " + name, ConfigLayer::kPreset);
+  }
+}
+
+}  // namespace
+
+std::span<const AlgorithmEntry> algorithms() { return kAlgorithms; }
+
+const AlgorithmEntry& find_algorithm(std::string_view id) {
+  std::vector<std::string_view> known;
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (entry.id == id) return entry;
+    known.push_back(entry.id);
+  }
+  throw UsageError(unknown_name_message("algorithm", id, known));
+}
+
+void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec) {
+  const bool discrete = spec.action.is_discrete();
+  if (discrete ? algorithm.discrete_actions : algorithm.continuous_actions) return;
+  std::string fitting;
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (discrete ? !entry.discrete_actions : !entry.continuous_actions) continue;
+    fitting += (fitting.empty() ? "" : ", ") + std::string(entry.id);
+  }
+  throw UsageError(std::string(algorithm.id) + " needs " + (discrete ? "continuous" : "discrete") + " actions, but " +
+                   spec.id + " has " + (discrete ? "discrete" : "continuous") + " ones; fitting algorithms: " + fitting);
+}
+
+Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env) {
+  Config config;
+  config.declare(common_keys());
+  config.declare(algorithm.keys());
+  for (const ParamInfo& param : env.params) {
+    // The registry checks values: only it knows lists, maps and choices.
+    const ConfigKey key{.name = param.name, .type = ConfigType::kText, .default_text = param.default_text, .help = param.help};
+    config.declare(std::span(&key, 1), "env.");
+  }
+  load_preset(config, std::string(algorithm.id));
+  load_preset(config, std::string(algorithm.id) + "_" + env.spec.id);
+  return config;
+}
+
+EnvParameters env_parameters(const Config& config, const EnvEntry& env) {
+  EnvParameters parameters;
+  for (const ParamInfo& param : env.params) {
+    const std::string name = "env." + param.name;
+    if (config.source(name) != ConfigLayer::kDefault) parameters.emplace_back(param.name, config.text(name));
+  }
+  return parameters;
+}
+
+}  // namespace stampede

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The algorithms a program knows, by id: their configuration keys, the action spaces they fit, their trainers.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "train/trainer.h"
+
+namespace stampede {
+
+struct AlgorithmEntry {
+  std::string_view id;
+  std::string_view summary;  // with its reference
+  bool discrete_actions;
+  bool continuous_actions;
+  std::span<const ConfigKey> (*keys)();
+  std::unique_ptr<Trainer> (*make)(const TrainerSetup& setup);
+};
+
+std::span<const AlgorithmEntry> algorithms();
+
+// Throws UsageError that names the nearest known id.
+const AlgorithmEntry& find_algorithm(std::string_view id);
+
+// Throws UsageError when the algorithm cannot act in the environment, naming those that can.
+void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec);
+
+// All keys of a run: common ones, the algorithm's, and the environment's parameters under "env.". Defaults, then the
+// presets "<algorithm>" and "<algorithm>_<environment>".
+Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env);
+
+// The environment parameters that a configuration sets, as text.
+EnvParameters env_parameters(const Config& config, const EnvEntry& env);
+
+}  // namespace stampede

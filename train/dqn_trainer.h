@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// DQN on a batch of environments: steps into the ring, then gradient steps on uniform samples of it.
+#pragma once
+
+#include <memory>
+
+#include "train/trainer.h"
+
+namespace stampede {
+
+std::span<const ConfigKey> dqn_keys();
+
+// Throws UsageError for values that do not fit together.
+std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup);
+
+}  // namespace stampede

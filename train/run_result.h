@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a finished run reports.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace stampede {
+
+struct RunResult {
+  std::string algo, env;
+  std::int64_t seed = 0;
+  std::int64_t env_steps = 0;         // valid transitions
+  std::int64_t gradient_updates = 0;
+  double seconds_train = 0.0;         // collecting and learning
+  double seconds_eval = 0.0;
+  double seconds_total = 0.0;         // from the program's first line to now
+  double eval_return_mean = 0.0;      // of the final policy
+  double eval_return_std = 0.0;
+  int eval_episodes = 0;
+  std::optional<std::int64_t> solved_at_step;  // first of two consecutive evaluations at the threshold
+  std::string device;
+  int threads = 1;
+  std::string run_dir;
+  bool interrupted = false;
+};
+
+// One JSON object in the order above, without a line break.
+std::string to_json(const RunResult& result);
+
+// {"runs": [...], "eval_return_mean": ..., "eval_return_std": ..., ...}: every seed and their mean.
+std::string to_json(std::span<const RunResult> results);
+
+}  // namespace stampede

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "agents/networks/mlp_network.h"
+#include "kernels/error.h"
+#include "kernels/philox.h"
+#include "train/checkpoint.h"
+#include "train/episode_log.h"
+#include "train/metrics_writer.h"
+#include "train/progress_line.h"
+#include "train/signal_guard.h"
+#include "train/torch_library.h"
+
+namespace stampede {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+constexpr std::size_t kRecentEpisodes = 100;
+// Episodes written to episodes.csv per metric row; more are thinned evenly.
+constexpr std::size_t kEpisodesPerRow = 256;
+
+std::int64_t cadence(const Config& config, const char* key, std::int64_t parts) {
+  const std::int64_t value = config.integer(key);
+  return value > 0 ? value : std::max<std::int64_t>(1, config.integer("total_steps") / parts);
+}
+
+TrainerSetup setup_of(const SessionOptions& options, const Stream& stream) {
+  return {options.config, options.env, env_parameters(options.config, options.env), stream,
+          network_factory(options.config)};
+}
+
+// One run. The order of its members is the order of construction: nothing is written before everything is checked.
+class Session {
+ public:
+  explicit Session(const SessionOptions& options)
+      : options_(options),
+        started_(Clock::now()),
+        seed_(static_cast<std::uint64_t>(options.config.integer("seed"))),
+        stream_(make_stream(options.config, options.threads)),
+        trainer_(options.algorithm.make(setup_of(options, stream_))),
+        progress_(stderr) {}
+
+  RunResult run() {
+    begin();
+    const SignalGuard signals;
+    loop_start_ = Clock::now();
+    while (!finished_ && trainer_->rows() + trainer_->rows_per_iteration() <= last_row()) {
+      trainer_->iterate();
+      after_iteration();
+      if (signals.requested()) return interrupted();
+    }
+    trainer_->env_steps();  // waits for what is still enqueued
+    seconds_train_ = train_seconds();
+    log_metrics();
+    if (!evaluated_now_) evaluate();
+    save();
+    return result();
+  }
+
+ private:
+  // total_steps, or one iteration when that is longer.
+  std::int64_t last_row() const {
+    return std::max(options_.config.integer("total_steps"), trainer_->rows_per_iteration());
+  }
+  std::string path(const char* file) const { return options_.run_dir + "/" + file; }
+  std::string checkpoint_path() const { return path("checkpoint.safetensors"); }
+
+  void begin() {
+    print_budget();
+    trainer_->initialize();
+    std::optional<std::int64_t> resume_step;
+    if (options_.resume) resume_step = load();
+    std::vector<std::string> names{"charts/episodic_return", "charts/episodic_length", "charts/SPS", "charts/rows",
+                                   "charts/gradient_updates", "eval/return_mean", "eval/return_std"};
+    for (const std::string& name : trainer_->metric_names()) names.push_back(name);
+    metrics_ = std::make_unique<MetricsWriter>(options_.run_dir, names, resume_step);
+    episodes_ = std::make_unique<EpisodeLog>(options_.run_dir, resume_step);
+    evaluations_ = std::make_unique<EvaluationLog>(options_.run_dir, resume_step);
+    first_rows_ = trainer_->rows();
+    first_steps_ = trainer_->env_steps();
+    const Config& config = options_.config;
+    next_log_ = first_rows_ + cadence(config, "log_every", 100);
+    next_eval_ = next_multiple(cadence(config, "eval_every", 20));
+    next_checkpoint_ = first_rows_ + cadence(config, "checkpoint_every", 5);
+  }
+
+  // The evaluation schedule of a resumed run is that of the whole one.
+  std::int64_t next_multiple(std::int64_t every) const { return (trainer_->rows() / every + 1) * every; }
+
+  std::int64_t load() {
+    load_checkpoint(checkpoint_path(), *trainer_, stream_);
+    const CheckpointInfo info = read_checkpoint_info(checkpoint_path());
+    evaluation_count_ = info.evaluations;
+    if (!info.with_replay && trainer_->replay_bytes() > 0) {
+      message("the checkpoint has no replay memory: the run continues, but not bit for bit");
+    }
+    return trainer_->env_steps();
+  }
+
+  void print_budget() {
+    if (!options_.show_progress) return;
+    std::size_t total = 0;
+    std::string parts;
+    char text[96];
+    for (const auto& [name, bytes] : trainer_->memory_budget()) {
+      total += bytes;
+      std::snprintf(text, sizeof text, "%s%s %.1f", parts.empty() ? "" : ", ", name.c_str(), static_cast<double>(bytes) / 1048576.0);
+      parts += text;
+    }
+    std::fprintf(stderr, "memory budget on %s: %.1f MiB (%s)\n", std::string(device_name(stream_.device())).c_str(),
+                 static_cast<double>(total) / 1048576.0, parts.c_str());
+  }
+
+  void message(const std::string& text) {
+    progress_.interrupt();
+    std::fprintf(stderr, "stampede: %s\n", text.c_str());
+  }
+
+  double train_seconds() const {
+    return seconds_train_ ? *seconds_train_ : seconds_since(loop_start_) - seconds_eval_ - seconds_save_;
+  }
+
+  void after_iteration() {
+    evaluated_now_ = false;
+    const std::int64_t rows = trainer_->rows();
+    if (rows >= next_log_) {
+      log_metrics();
+      next_log_ = rows + cadence(options_.config, "log_every", 100);
+    }
+    if (rows >= next_eval_) {
+      evaluate();
+      next_eval_ = next_multiple(cadence(options_.config, "eval_every", 20));
+    }
+    if (rows >= next_checkpoint_) {
+      save();
+      next_checkpoint_ = rows + cadence(options_.config, "checkpoint_every", 5);
+    }
+    if (options_.show_progress) progress_.update(progress());
+  }
+
+  Progress progress() {
+    Progress p;
+    p.steps = trainer_->rows();
+    const std::int64_t iteration = trainer_->rows_per_iteration();
+    p.total_steps = last_row() / iteration * iteration;  // whole iterations only
+    p.session_steps = p.steps - first_rows_;
+    p.session_transitions = last_env_steps_ - first_steps_;
+    p.train_seconds = train_seconds();
+    if (!recent_.empty()) p.mean_return = mean_recent_return();
+    return p;
+  }
+
+  double mean_recent_return() const {
+    double sum = 0.0;
+    for (const Episode& e : recent_) sum += static_cast<double>(e.episode_return);
+    return sum / static_cast<double>(recent_.size());
+  }
+
+  double mean_recent_length() const {
+    double sum = 0.0;
+    for (const Episode& e : recent_) sum += e.length;
+    return sum / static_cast<double>(recent_.size());
+  }
+
+  void log_metrics() {
+    last_env_steps_ = trainer_->env_steps();
+    TrainerMetrics metrics = trainer_->read_metrics();
+    if (metrics.failed) fail_on_nan();
+    note_episodes(metrics.episodes);
+    MetricsRow row;
+    row.env_step = last_env_steps_;
+    if (!recent_.empty()) {
+      row.values.emplace_back("charts/episodic_return", mean_recent_return());
+      row.values.emplace_back("charts/episodic_length", mean_recent_length());
+    }
+    row.values.emplace_back("charts/SPS", steps_per_second(progress()));
+    row.values.emplace_back("charts/rows", static_cast<double>(trainer_->rows()));
+    row.values.emplace_back("charts/gradient_updates", static_cast<double>(trainer_->updates()));
+    for (auto& [name, value] : metrics.values) row.values.emplace_back(name, value);
+    metrics_->write(row);
+  }
+
+  void note_episodes(const std::vector<Episode>& episodes) {
+    const std::size_t stride = std::max<std::size_t>(1, episodes.size() / kEpisodesPerRow);
+    for (std::size_t i = 0; i < episodes.size(); ++i) {
+      const Episode& e = episodes[i];
+      recent_.push_back(e);
+      if (recent_.size() > kRecentEpisodes) recent_.pop_front();
+      if (i % stride == 0) episodes_->write(last_env_steps_, static_cast<double>(e.episode_return), e.length);
+    }
+  }
+
+  [[noreturn]] void fail_on_nan() {
+    progress_.interrupt();
+    const std::string kept = saved_ ? "the last good checkpoint is " + checkpoint_path() + " at step " + std::to_string(saved_rows_)
+                                    : "no checkpoint was written before";
+    throw RuntimeError("the loss or its gradient is not finite near step " + std::to_string(trainer_->rows()) +
+                       " (parameters were left as they were); " + kept);
+  }
+
+  void evaluate() {
+    const std::int64_t steps = trainer_->env_steps();  // waits, so that training is not timed as evaluation
+    last_env_steps_ = steps;
+    const auto start = Clock::now();
+    last_evaluation_ = trainer_->evaluate(evaluation_seed(seed_, evaluation_count_++), EvaluationMode::kGreedy);
+    seconds_eval_ += seconds_since(start);
+    evaluated_now_ = true;
+    evaluations_->write(steps, last_evaluation_.return_mean, last_evaluation_.return_std, last_evaluation_.episodes);
+    metrics_->write({steps, {{"eval/return_mean", last_evaluation_.return_mean}, {"eval/return_std", last_evaluation_.return_std}}});
+    note_threshold(steps);
+  }
+
+  void note_threshold(std::int64_t steps) {
+    const double registered = options_.env.spec.reward_threshold;
+    const double threshold = options_.stop_at.value_or(registered);
+    const bool reached = threshold > static_cast<double>(kNoThreshold) && last_evaluation_.return_mean >= threshold;
+    if (reached && first_reached_ && !solved_at_) solved_at_ = first_reached_;
+    if (reached && solved_at_ && options_.stop_at) finished_ = true;
+    if (!reached) first_reached_.reset();
+    if (reached && !first_reached_) first_reached_ = steps;
+  }
+
+  void save() {
+    CheckpointInfo info{std::string(options_.algorithm.id), options_.env.spec.id, options_.config.to_toml()};
+    const std::size_t replay = trainer_->replay_bytes();
+    info.with_replay = replay > 0 && replay <= static_cast<std::size_t>(options_.config.integer("replay_checkpoint_mib")) << 20;
+    info.evaluations = evaluation_count_;
+    metrics_->flush();
+    episodes_->flush();
+    evaluations_->flush();
+    if (check_failed()) fail_on_nan();
+    const auto start = Clock::now();
+    save_checkpoint(checkpoint_path(), *trainer_, stream_, info);
+    saved_ = true;
+    saved_rows_ = trainer_->rows();
+    seconds_save_ += seconds_since(start);
+  }
+
+  // A checkpoint must never replace a good one after a loss was not finite.
+  bool check_failed() {
+    TrainerMetrics metrics = trainer_->read_metrics();
+    last_env_steps_ = trainer_->env_steps();
+    note_episodes(metrics.episodes);
+    return metrics.failed;
+  }
+
+  RunResult interrupted() {
+    log_metrics();
+    save();
+    message("interrupted; saved. Continue with: ./stampede resume " + options_.run_dir);
+    RunResult r = result();
+    r.interrupted = true;
+    return r;
+  }
+
+  RunResult result() {
+    last_env_steps_ = trainer_->env_steps();
+    if (options_.show_progress) progress_.finish(progress());
+    RunResult r;
+    r.algo = options_.algorithm.id;
+    r.env = options_.env.spec.id;
+    r.seed = options_.config.integer("seed");
+    r.env_steps = last_env_steps_;
+    r.gradient_updates = trainer_->updates();
+    r.seconds_train = train_seconds();
+    r.seconds_eval = seconds_eval_;
+    r.seconds_total = seconds_since(started_);
+    r.eval_return_mean = last_evaluation_.return_mean;
+    r.eval_return_std = last_evaluation_.return_std;
+    r.eval_episodes = last_evaluation_.episodes;
+    r.solved_at_step = solved_at_;
+    r.device = device_name(stream_.device());
+    r.threads = options_.threads;
+    r.run_dir = options_.run_dir;
+    return r;
+  }
+
+  const SessionOptions& options_;
+  Clock::time_point started_;
+  std::uint64_t seed_;
+  Stream stream_;
+  std::unique_ptr<Trainer> trainer_;
+  ProgressLine progress_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<EpisodeLog> episodes_;
+  std::unique_ptr<EvaluationLog> evaluations_;
+  std::deque<Episode> recent_;
+  EvaluationResult last_evaluation_;
+  std::int64_t evaluation_count_ = 0;
+  std::int64_t first_rows_ = 0, first_steps_ = 0, last_env_steps_ = 0;
+  std::int64_t next_log_ = 0, next_eval_ = 0, next_checkpoint_ = 0;
+  std::optional<std::int64_t> first_reached_, solved_at_;
+  Clock::time_point loop_start_;
+  double seconds_eval_ = 0.0, seconds_save_ = 0.0;
+  std::optional<double> seconds_train_;  // set when training is over
+  bool evaluated_now_ = false, finished_ = false, saved_ = false;
+  std::int64_t saved_rows_ = 0;
+};
+
+}  // namespace
+
+RunResult run_session(const SessionOptions& options) { return Session(options).run(); }
+
+std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t evaluation) {
+  // A key of its own: no training stream uses purpose 0.
+  const PhiloxBlock block = RandomKey{seed, static_cast<std::uint64_t>(evaluation), Purpose{0}}.block(0, 0);
+  return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
+}
+
+NetworkFactory network_factory(const Config& config) {
+  if (config.text("network") == "torch") return load_torch_networks();
+  return [](const NetworkSpec& spec) { return std::make_unique<MlpNetwork>(spec); };
+}
+
+Stream make_stream(const Config& config, int threads) {
+  const Device device = parse_device(config.text("device"));
+  return device.is_cuda() ? Stream::cuda(device.index) : Stream::cpu(threads);
+}
+
+int resolve_threads(const Config& config) {
+  const std::int64_t threads = config.integer("threads");
+  return threads > 0 ? static_cast<int>(threads) : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace stampede
