@@ -7,6 +7,9 @@
 
 namespace stampede {
 
+// Most actions of a categorical policy.
+inline constexpr int kMaxActions = 64;
+
 inline constexpr float kHalfLogTwoPi = 0.91893853320467274178f;
 
 // log(sum_j exp(x_j)), with the maximum taken out first.

@@ -27,8 +27,8 @@ NetworkSpec Dqn::network_spec(const DqnConfig& config, const Space& observation,
 void Dqn::check(const DqnConfig& config, const RingShape& shape) {
   const std::int64_t capacity = static_cast<std::int64_t>(shape.rows) * shape.environments;
   if (config.batch_size < 1 || config.batch_size > capacity) {
-    throw UsageError("batch_size: a batch of " + std::to_string(config.batch_size) +
-                     " is larger than the ring of " + std::to_string(capacity) + " transitions");
+    throw UsageError("batch_size: a batch of " + std::to_string(config.batch_size) + " is larger than the ring of " +
+                     std::to_string(capacity) + " transitions");
   }
   check_n_step(shape, config.n_step);
 }
@@ -88,8 +88,8 @@ void Dqn::act(const Stream& stream, const ActRequest& request) const {
 }
 
 void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float learning_rate) {
-  const UniformSampler sampler{ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample},
-                               config_.n_step};
+  const UniformSampler sampler{
+      ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, config_.n_step};
   for_each_group(stream, config_.batch_size, groups_,
                  [&](int group, int begin, int end, int worker, const Stream& serial) {
                    network_.clear_gradients(serial, group);

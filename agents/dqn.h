@@ -17,7 +17,7 @@ struct DqnConfig {
   int batch_size = 64;
   int n_step = 1;
   TdLoss loss = TdLoss::kHuber;
-  float target_tau = 1.0f;        // 1 copies the network; below 1 averages (Polyak)
+  float target_tau = 1.0f;  // 1 copies the network; below 1 averages (Polyak)
   std::vector<int> hidden = {64, 64};
   Activation activation = Activation::kRelu;
   Initialization initialization = Initialization::kKaimingUniform;
@@ -79,11 +79,11 @@ class Dqn {
   std::uint64_t seed_;
   int groups_, tile_rows_;
   TrainableNetwork network_;
-  ObservationNormalizer identity_;  // DQN takes observations as they are
-  View<float> target_;              // [P]
+  ObservationNormalizer identity_;                    // DQN takes observations as they are
+  View<float> target_;                                // [P]
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
-  View<double> group_metrics_;      // [groups, DqnRowMetrics::kSize]
-  View<double> metric_totals_;      // [DqnRowMetrics::kSize]
+  View<double> group_metrics_;                        // [groups, DqnRowMetrics::kSize]
+  View<double> metric_totals_;                        // [DqnRowMetrics::kSize]
 };
 
 }  // namespace stampede

@@ -57,8 +57,10 @@ struct DqnLossOp {
     const int action = tile.transitions.actions[r];
     const float target = q_learning_target(tile.target_outputs + offset, tile.actions, tile.transitions.rewards[r],
                                            tile.transitions.discounts[r]);
-    d_out[action] = weight * td_gradient(loss, tile.outputs[offset + static_cast<std::size_t>(action)], target,
-                                         tile.metrics + static_cast<std::size_t>(r) * DqnRowMetrics::kSize);
+    float metrics[DqnRowMetrics::kSize];
+    d_out[action] =
+        weight * td_gradient(loss, tile.outputs[offset + static_cast<std::size_t>(action)], target, metrics);
+    for (int k = 0; k < DqnRowMetrics::kSize; ++k) tile.metrics[k * tile.rows + r] = metrics[k];
   }
 };
 

@@ -9,7 +9,7 @@ namespace stampede {
 
 // Epsilon-greedy (Mnih et al. 2015, algorithm 1): every action has at least epsilon / A.
 struct EpsilonGreedyRows {
-  const float* outputs;    // [rows, output_stride], Q-values in the first `actions` columns
+  const float* outputs;  // [rows, output_stride], Q-values in the first `actions` columns
   int output_stride, actions;
   std::uint32_t* records;  // [N, record words]
   RecordLayout record;
@@ -29,7 +29,7 @@ struct TransitionTile {
 void sample_transitions(const Stream& stream, const UniformSampler& sampler, float gamma, int begin, int rows,
                         const TransitionTile& tile);
 
-// d_outputs [rows, output_stride] and metrics [rows, DqnRowMetrics::kSize]; every derivative is multiplied by weight.
+// d_outputs [rows, output_stride] and metrics [DqnRowMetrics::kSize, rows]; every derivative is multiplied by weight.
 struct DqnTile {
   TransitionTile transitions;
   const float* outputs;

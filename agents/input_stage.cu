@@ -43,10 +43,10 @@ void run(const Stream& stream, const NetworkSpec& spec, const ObservationNormali
     return;
   }
   const bool normalize = normalizer.enabled();
-  for_each_index(stream, rows,
-                 FeatureOp{static_cast<const float*>(obs), indices, begin, spec.input_size(), spec.input_stride(),
-                           normalize ? normalizer.mean() : nullptr, normalize ? normalizer.inverse() : nullptr,
-                           out.features});
+  for_each_index(
+      stream, rows,
+      FeatureOp{static_cast<const float*>(obs), indices, begin, spec.input_size(), spec.input_stride(),
+                normalize ? normalizer.mean() : nullptr, normalize ? normalizer.inverse() : nullptr, out.features});
 }
 
 }  // namespace

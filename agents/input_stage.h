@@ -10,8 +10,8 @@ namespace stampede {
 
 // Room for `rows` prepared inputs.
 struct InputRows {
-  float* features = nullptr;         // [rows, input_stride]
-  std::int32_t* classes = nullptr;   // [rows]
+  float* features = nullptr;        // [rows, input_stride]
+  std::int32_t* classes = nullptr;  // [rows]
 
   NetworkInput input() const { return {features, classes}; }
   static InputRows take(const NetworkSpec& spec, int rows, Arena& arena);

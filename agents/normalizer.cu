@@ -94,9 +94,7 @@ struct ReturnScaleOp {
   const RunningMoments* moments;
   float* scale;
 
-  HD void operator()(int) const {
-    *scale = 1.0f / square_root(static_cast<float>(moments->variance()) + 1e-8f);
-  }
+  HD void operator()(int) const { *scale = 1.0f / square_root(static_cast<float>(moments->variance()) + 1e-8f); }
 };
 
 }  // namespace

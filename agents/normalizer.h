@@ -23,8 +23,9 @@ struct RunningMoments {
   HD double variance() const { return count > 1.0 ? squares / count : 1.0; }
 };
 
-// The network's input stage: (observation - mean) / deviation, clipped to +-10. With enabled = false it is the identity.
-// The ring keeps raw observations, so a row looks the same in rollout and update and PPO's first ratio is exactly 1.
+// The network's input stage: (observation - mean) / deviation, clipped to +-10. With enabled = false it is the
+// identity. The ring keeps raw observations, so a row looks the same in rollout and update and PPO's first ratio is
+// exactly 1.
 class ObservationNormalizer {
  public:
   ObservationNormalizer(bool enabled, const RingShape& shape, Arena& arena);

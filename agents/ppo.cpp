@@ -52,9 +52,8 @@ void Ppo::check(const PpoConfig& config, std::int64_t rollout_rows) {
   if (config.epochs < 1) throw UsageError("epochs: needs at least 1");
 }
 
-Ppo::Ppo(const PpoConfig& config, const Space& observation, const Space& action,
-         std::shared_ptr<const Network> network, const RingShape& shape, int workers, int act_rows,
-         std::uint64_t seed, const Stream& stream, Arena& arena)
+Ppo::Ppo(const PpoConfig& config, const Space& observation, const Space& action, std::shared_ptr<const Network> network,
+         const RingShape& shape, int workers, int act_rows, std::uint64_t seed, const Stream& stream, Arena& arena)
     : config_(config),
       action_(action),
       shape_(shape),
@@ -72,6 +71,7 @@ Ppo::Ppo(const PpoConfig& config, const Space& observation, const Space& action,
     act_scratch_.push_back(take_scratch(act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
   }
+  batch_ = PpoBatch::take(shape, action, largest_minibatch(config, shape), arena);
   moment_parts_ = arena.take<MomentPart>(kMomentParts);
   moments_ = arena.take<MinibatchMoments>(1);
   group_metrics_ = arena.take<double>(static_cast<std::size_t>(max_groups_ * PpoRowMetrics::kSize));
@@ -87,7 +87,6 @@ Ppo::Scratch Ppo::take_scratch(int rows, bool gradient, Arena& arena) const {
   scratch.workspace = arena.take<float>(network_.network().workspace_size(rows, gradient)).data;
   scratch.outputs = arena.take<float>(outputs).data;
   if (!gradient) return scratch;
-  scratch.indices = arena.take<std::int32_t>(n).data;
   scratch.d_outputs = arena.take<float>(outputs).data;
   if (!action_.is_discrete()) scratch.d_log_sigma = arena.take<float>(n * 16).data;
   scratch.metrics = arena.take<float>(n * PpoRowMetrics::kSize).data;
@@ -101,8 +100,13 @@ void Ppo::initialize(const Stream& stream) {
 }
 
 PolicyRows Ppo::policy_rows(const ActRequest& request, const Scratch& scratch) const {
-  return {scratch.outputs, request.records, request.extra, shape_.extra_size,
-          shape_.record,   request.begin,   request.end - request.begin};
+  return {scratch.outputs,
+          request.records,
+          request.extra,
+          shape_.extra_size,
+          shape_.record,
+          request.begin,
+          request.end - request.begin};
 }
 
 void Ppo::infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const {
@@ -133,8 +137,9 @@ void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSched
                            config_.value_weight};
   const std::int64_t rows = static_cast<std::int64_t>(shape_.rows) * shape_.environments;
   for (int epoch = 0; epoch < config_.epochs; ++epoch) {
-    const RandomKey key{seed_, schedule.iteration * static_cast<std::uint64_t>(config_.epochs) + static_cast<std::uint64_t>(epoch),
-                        Purpose::kPermutation};
+    const RandomKey key{
+        seed_, schedule.iteration * static_cast<std::uint64_t>(config_.epochs) + static_cast<std::uint64_t>(epoch),
+        Purpose::kPermutation};
     const Permutation permutation(key, static_cast<std::uint32_t>(rows));
     for (int m = 0; m < config_.minibatches; ++m) {
       // On CUDA the remaining updates are enqueued as no-ops; a CPU can see the flag and save the work.
@@ -149,13 +154,14 @@ void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSched
 
 void Ppo::update_minibatch(const Stream& stream, const RingView& ring, const Minibatch& minibatch,
                            const PpoLossConfig& loss, float learning_rate) {
-  measure_minibatch(stream, ring, minibatch, config_.normalize_advantage, moment_parts_.data, moments_.data);
+  gather_minibatch(stream, ring, action_, minibatch, batch_);
+  measure_minibatch(stream, batch_, minibatch.size, config_.normalize_advantage, moment_parts_.data, moments_.data);
   const int groups = gradient_groups(stream, network_.network(), minibatch.size);
   for_each_group(stream, minibatch.size, groups, [&](int group, int begin, int end, int worker, const Stream& serial) {
     network_.clear_gradients(serial, group);
     const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
     for (int tile = begin; tile < end; tile += tile_rows_) {
-      accumulate_tile(serial, ring, minibatch, loss, tile, std::min(tile_rows_, end - tile), group, scratch);
+      accumulate_tile(serial, loss, tile, std::min(tile_rows_, end - tile), group, scratch);
     }
   });
   finish_minibatch_metrics(stream, {group_metrics_.data, metric_totals_.data, groups}, config_.target_kl,
@@ -163,15 +169,14 @@ void Ppo::update_minibatch(const Stream& stream, const RingView& ring, const Min
   network_.update(stream, groups, learning_rate);
 }
 
-void Ppo::accumulate_tile(const Stream& stream, const RingView& ring, const Minibatch& minibatch,
-                          const PpoLossConfig& loss, int begin, int rows, int group, const Scratch& scratch) {
+void Ppo::accumulate_tile(const Stream& stream, const PpoLossConfig& loss, int begin, int rows, int group,
+                          const Scratch& scratch) {
   const Network& network = network_.network();
-  minibatch_indices(stream, minibatch, begin, rows, scratch.indices);
-  gather_inputs(stream, network_.spec(), observations_, ring, scratch.indices, rows, scratch.inputs);
+  prepare_inputs(stream, network_.spec(), observations_, batch_.obs, begin, rows, scratch.inputs);
   network.forward(stream, network_.parameters(), scratch.inputs.input(), rows, true, scratch.workspace,
                   scratch.outputs);
-  const PpoTile tile{scratch.indices, scratch.outputs, scratch.d_outputs, scratch.d_log_sigma, scratch.metrics, rows};
-  ppo_tile_loss(stream, loss, layout_, ring, moments_.data, tile);
+  ppo_tile_loss(stream, loss, layout_, batch_, moments_.data,
+                {scratch.outputs, scratch.d_outputs, scratch.d_log_sigma, scratch.metrics, begin, rows});
   float* const gradients = network_.gradients(group);
   network.backward(stream, network_.parameters(), network_.prepared(), scratch.inputs.input(), rows, scratch.d_outputs,
                    scratch.workspace, gradients, nullptr);

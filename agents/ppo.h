@@ -77,7 +77,8 @@ class Ppo {
   // Values of the head slot's observations, the bootstrap of rollouts that were cut.
   void evaluate_head(const Stream& stream, const ActRequest& request) const;
 
-  // Advantages, then epochs of minibatch updates on the ring's T rows, then the normalisers' statistics. Stream-ordered.
+  // Advantages, then epochs of minibatch updates on the ring's T rows, then the normalisers' statistics.
+  // Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, const PpoSchedule& schedule);
 
   // Waits for the stream, reads and clears the iteration's sums.
@@ -91,7 +92,6 @@ class Ppo {
  private:
   struct Scratch {
     InputRows inputs;
-    std::int32_t* indices = nullptr;
     float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *d_log_sigma = nullptr, *metrics = nullptr;
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
@@ -99,8 +99,8 @@ class Ppo {
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
   void update_minibatch(const Stream& stream, const RingView& ring, const Minibatch& minibatch,
                         const PpoLossConfig& loss, float learning_rate);
-  void accumulate_tile(const Stream& stream, const RingView& ring, const Minibatch& minibatch,
-                       const PpoLossConfig& loss, int begin, int rows, int group, const Scratch& scratch);
+  void accumulate_tile(const Stream& stream, const PpoLossConfig& loss, int begin, int rows, int group,
+                       const Scratch& scratch);
 
   PpoConfig config_;
   Space action_;
@@ -114,10 +114,11 @@ class Ppo {
   PolicyLayout layout_;
   std::vector<Scratch> act_scratch_;    // per worker
   std::vector<Scratch> learn_scratch_;  // per worker
+  PpoBatch batch_;
   View<MomentPart> moment_parts_;
   View<MinibatchMoments> moments_;
-  View<double> group_metrics_;   // [groups, PpoRowMetrics::kSize]
-  View<double> metric_totals_;   // [PpoRowMetrics::kSize]
+  View<double> group_metrics_;  // [groups, PpoRowMetrics::kSize]
+  View<double> metric_totals_;  // [PpoRowMetrics::kSize]
 };
 
 }  // namespace stampede

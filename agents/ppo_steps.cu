@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/ppo_steps.h"
 
+#include "kernels/buffer.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -14,9 +15,12 @@ struct ChooseOp {
 
   HD void operator()(int r) const {
     const int i = rows.begin + r;
-    const float* const out = rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride);
-    std::uint32_t* const record = rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
-    float* const extra = rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
+    const float* const out =
+        rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride);
+    std::uint32_t* const record =
+        rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
+    float* const extra =
+        rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
     const float log_prob = layout.action.is_discrete() ? discrete(out + layout.policy_column, i, record)
                                                        : continuous(out + layout.policy_column, i, record, extra);
     if (extra == nullptr) return;
@@ -27,9 +31,9 @@ struct ChooseOp {
   HD float discrete(const float* logits, int i, std::uint32_t* record) const {
     const int n = layout.action.count;
     const float normalizer = log_sum_exp(logits, n);
-    const int action = greedy ? argmax(logits, n)
-                              : sample_categorical(logits, n, normalizer,
-                                                   uniform_float(key.lane_word(static_cast<std::uint32_t>(i))));
+    const int action =
+        greedy ? argmax(logits, n)
+               : sample_categorical(logits, n, normalizer, uniform_float(key.lane_word(static_cast<std::uint32_t>(i))));
     record[0] = static_cast<std::uint32_t>(action);
     return logits[action] - normalizer;
   }
@@ -54,24 +58,84 @@ struct StoreValueOp {
   PolicyLayout layout;
   PolicyRows rows;
   HD void operator()(int r) const {
-    rows.extra[static_cast<std::size_t>(rows.begin + r) * static_cast<std::size_t>(rows.extra_size) + RolloutExtra::kValue] =
-        rows.outputs[static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride) + static_cast<std::size_t>(layout.value_column)];
+    rows.extra[static_cast<std::size_t>(rows.begin + r) * static_cast<std::size_t>(rows.extra_size) +
+               RolloutExtra::kValue] =
+        rows.outputs[static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride) +
+                     static_cast<std::size_t>(layout.value_column)];
+  }
+};
+
+// Rows per round of prefetching.
+#ifdef __CUDA_ARCH__
+constexpr int kGatherRound = 1;
+#else
+constexpr int kGatherRound = 64;
+#endif
+
+HD void prefetch(const void* address) {
+#ifndef __CUDA_ARCH__
+  __builtin_prefetch(address);
+#else
+  static_cast<void>(address);
+#endif
+}
+
+struct GatherOp {
+  RingView ring;
+  Minibatch minibatch;
+  PpoBatch batch;
+  int actions;  // floats of a continuous action, 0 when discrete
+
+  HD void operator()(int begin, int end) const {
+    for (int from = begin; from < end; from += kGatherRound) {
+      const int count = end - from < kGatherRound ? end - from : kGatherRound;
+      std::uint32_t index[kGatherRound];
+      find_rows(from, count, index);
+      for (int k = 0; k < count; ++k) copy_row(from + k, index[k]);
+    }
+  }
+
+ private:
+  HD void find_rows(int from, int count, std::uint32_t* index) const {
+    const Permutation permutation = minibatch.permutation;
+    const auto first = static_cast<std::uint32_t>(minibatch.begin + from);
+    for (int k = 0; k < count; ++k) index[k] = permutation.once(first + static_cast<std::uint32_t>(k));
+    for (int k = 0; k < count; ++k) {
+      index[k] = permutation.walk(index[k]);
+      prefetch(ring.record(index[k]));
+      prefetch(ring.extra + static_cast<std::size_t>(index[k]) * static_cast<std::size_t>(ring.shape.extra_size));
+      prefetch(ring.obs + static_cast<std::size_t>(index[k]) * static_cast<std::size_t>(ring.shape.obs_size) * 4);
+    }
+  }
+
+  HD void copy_row(int m, std::size_t index) const {
+    const auto size = static_cast<std::size_t>(ring.shape.obs_size);
+    const auto* obs = reinterpret_cast<const std::uint32_t*>(ring.obs) + index * size;
+    std::uint32_t* const to = batch.obs + static_cast<std::size_t>(m) * size;
+    for (std::size_t d = 0; d < size; ++d) to[d] = obs[d];
+    const float* const e = ring.extra + index * static_cast<std::size_t>(ring.shape.extra_size);
+    if (actions == 0) batch.action[m] = static_cast<std::int32_t>(ring.record(index)[0]);
+    for (int a = 0; a < actions; ++a) batch.raw_action[a * batch.stride + m] = e[RolloutExtra::kAction + a];
+    batch.old_log_prob[m] = e[RolloutExtra::kLogProb];
+    batch.old_value[m] = e[RolloutExtra::kValue];
+    batch.advantage[m] = e[RolloutExtra::kAdvantage];
+    batch.target[m] = e[RolloutExtra::kReturn];
+    batch.valid[m] = (ring.flags(index) & kValid) != 0;
   }
 };
 
 struct MomentPartOp {
-  RingView ring;
-  Minibatch minibatch;
+  PpoBatch batch;
+  int size;
   MomentPart* parts;
 
   HD void operator()(int part) const {
     MomentPart m{0.0, 0.0, 0.0};
-    const std::int64_t size = minibatch.size;
-    for (std::int64_t k = part * size / kMomentParts; k < (part + 1) * size / kMomentParts; ++k) {
-      const std::size_t index = minibatch.permutation(static_cast<std::uint32_t>(minibatch.begin + k));
-      if (!(ring.flags(index) & kValid)) continue;
-      const double a = ring.extra[index * static_cast<std::size_t>(ring.shape.extra_size) + RolloutExtra::kAdvantage];
-      m.count += 1.0;
+    const std::int64_t rows = size;
+    for (auto k = static_cast<int>(part * rows / kMomentParts); k < static_cast<int>((part + 1) * rows / kMomentParts);
+         ++k) {
+      const double a = batch.valid[k] ? static_cast<double>(batch.advantage[k]) : 0.0;
+      m.count += batch.valid[k];
       m.sum += a;
       m.squares += a * a;
     }
@@ -102,58 +166,79 @@ struct MomentFinishOp {
   }
 };
 
-struct IndexOp {
-  Permutation permutation;
-  int begin;
-  std::int32_t* indices;
-  HD void operator()(int k) const {
-    indices[k] = static_cast<std::int32_t>(permutation(static_cast<std::uint32_t>(begin + k)));
-  }
-};
-
-struct PpoLossOp {
+// What both kinds of policy share: the value loss, masking and where results go. Metrics lie in columns so that rows
+// are neighbouring lanes.
+struct LossRows {
   PpoLossConfig config;
   PolicyLayout layout;
-  RingView ring;
+  PpoBatch batch;
   const MinibatchMoments* moments;
   PpoTile tile;
 
-  HD void operator()(int r) const {
-    const auto stride = static_cast<std::size_t>(layout.output_stride);
-    const float* const out = tile.outputs + static_cast<std::size_t>(r) * stride;
-    float* const d_out = tile.d_outputs + static_cast<std::size_t>(r) * stride;
-    float* const metrics = tile.metrics + static_cast<std::size_t>(r) * PpoRowMetrics::kSize;
-    float* const d_sigma = tile.d_log_sigma ? tile.d_log_sigma + static_cast<std::size_t>(r) * 16 : nullptr;
-    for (int j = 0; j < layout.output_stride; ++j) d_out[j] = 0.0f;
-    for (int j = 0; d_sigma && j < 16; ++j) d_sigma[j] = 0.0f;
-    for (int j = 0; j < PpoRowMetrics::kSize; ++j) metrics[j] = 0.0f;
-    const auto index = static_cast<std::size_t>(tile.indices[r]);
-    if (ring.flags(index) & kValid) valid_row(index, out, d_out, d_sigma, metrics);
+  HD PpoSample sample(int m) const {
+    return {batch.old_log_prob[m], batch.old_value[m],
+            (batch.advantage[m] - moments->advantage_mean) * moments->advantage_inverse, batch.target[m]};
   }
+  HD const float* output(int r) const { return tile.outputs + static_cast<std::size_t>(r * layout.output_stride); }
+  HD float* d_output(int r) const { return tile.d_outputs + static_cast<std::size_t>(r * layout.output_stride); }
 
-  HD void valid_row(std::size_t index, const float* out, float* d_out, float* d_sigma, float* metrics) const {
-    const float* const e = ring.extra + index * static_cast<std::size_t>(ring.shape.extra_size);
-    const PpoSample sample{
-        e[RolloutExtra::kLogProb], e[RolloutExtra::kValue],
-        (e[RolloutExtra::kAdvantage] - moments->advantage_mean) * moments->advantage_inverse, e[RolloutExtra::kReturn]};
-    const float weight = moments->divisor;
-    if (layout.action.is_discrete()) {
-      categorical_policy_gradient(config, sample, out + layout.policy_column, layout.action.count,
-                                  static_cast<int>(ring.record(index)[0]), weight, d_out + layout.policy_column,
-                                  metrics);
-    } else {
-      gaussian_policy_gradient(config, sample, out + layout.policy_column, layout.log_sigma,
-                               e + RolloutExtra::kAction, layout.action.size, weight, d_out + layout.policy_column,
-                               d_sigma, metrics);
-    }
-    d_out[layout.value_column] =
-        weight * config.value_weight * value_gradient(config, sample, out[layout.value_column], metrics);
-    const float residual = sample.target - sample.old_value;
+  HD void finish(int r, bool valid, const PpoSample& s, float* metrics) const {
+    const float gradient = value_gradient(config, s, output(r)[layout.value_column], metrics);
+    d_output(r)[layout.value_column] = valid ? moments->divisor * config.value_weight * gradient : 0.0f;
+    const float residual = s.target - s.old_value;
     metrics[PpoRowMetrics::kCount] = 1.0f;
-    metrics[PpoRowMetrics::kTarget] = sample.target;
-    metrics[PpoRowMetrics::kTargetSquared] = sample.target * sample.target;
+    metrics[PpoRowMetrics::kTarget] = s.target;
+    metrics[PpoRowMetrics::kTargetSquared] = s.target * s.target;
     metrics[PpoRowMetrics::kResidual] = residual;
     metrics[PpoRowMetrics::kResidualSquared] = residual * residual;
+#ifndef __CUDA_ARCH__
+#pragma GCC unroll 16
+#endif
+    for (int k = 0; k < PpoRowMetrics::kSize; ++k) tile.metrics[k * tile.rows + r] = valid ? metrics[k] : 0.0f;
+  }
+};
+
+// Actions: the number of logits when the compiler should know it, so that loops over rows vectorise; 0 = any.
+template <int Actions>
+struct CategoricalLossOp {
+  LossRows rows;
+
+  HD void operator()(int r) const {
+    constexpr int kMost = Actions > 0 ? Actions : kMaxActions;
+    const int n = Actions > 0 ? Actions : rows.layout.action.count;
+    const int m = rows.tile.begin + r;
+    const bool valid = rows.batch.valid[m] != 0;
+    float logits[kMost] = {}, d_logits[kMost], metrics[PpoRowMetrics::kSize];
+    const float* const out = rows.output(r) + rows.layout.policy_column;
+    for (int j = 0; j < n; ++j) logits[j] = out[j];
+    const PpoSample sample = rows.sample(m);
+    categorical_policy_gradient(rows.config, sample, logits, n, rows.batch.action[m], rows.moments->divisor, d_logits,
+                                metrics);
+    float* const d_out = rows.d_output(r) + rows.layout.policy_column;
+    for (int j = 0; j < n; ++j) d_out[j] = valid ? d_logits[j] : 0.0f;
+    rows.finish(r, valid, sample, metrics);
+  }
+};
+
+struct GaussianLossOp {
+  LossRows rows;
+
+  HD void operator()(int r) const {
+    const int n = rows.layout.action.size;
+    const int m = rows.tile.begin + r;
+    const bool valid = rows.batch.valid[m] != 0;
+    float action[kMaxSpaceSize], d_means[kMaxSpaceSize], d_sigma[kMaxSpaceSize], metrics[PpoRowMetrics::kSize];
+    for (int j = 0; j < n; ++j) action[j] = rows.batch.raw_action[j * rows.batch.stride + m];
+    const PpoSample sample = rows.sample(m);
+    gaussian_policy_gradient(rows.config, sample, rows.output(r) + rows.layout.policy_column, rows.layout.log_sigma,
+                             action, n, rows.moments->divisor, d_means, d_sigma, metrics);
+    float* const d_out = rows.d_output(r) + rows.layout.policy_column;
+    float* const d_log_sigma = rows.tile.d_log_sigma + r * 16;
+    for (int j = 0; j < n; ++j) {
+      d_out[j] = valid ? d_means[j] : 0.0f;
+      d_log_sigma[j] = valid ? d_sigma[j] : 0.0f;
+    }
+    rows.finish(r, valid, sample, metrics);
   }
 };
 
@@ -189,19 +274,51 @@ void store_values(const Stream& stream, const PolicyLayout& layout, const Policy
   for_each_index(stream, rows.rows, StoreValueOp{layout, rows});
 }
 
-void measure_minibatch(const Stream& stream, const RingView& ring, const Minibatch& minibatch, bool normalize,
-                       MomentPart* parts, MinibatchMoments* moments) {
-  for_each_index(stream, kMomentParts, MomentPartOp{ring, minibatch, parts}, 8);
+PpoBatch PpoBatch::take(const RingShape& shape, const Space& action, int rows, Arena& arena) {
+  const auto n = static_cast<std::size_t>(rows);
+  PpoBatch batch;
+  batch.obs = arena.take<std::uint32_t>(n * static_cast<std::size_t>(shape.obs_size)).data;
+  if (action.is_discrete()) batch.action = arena.take<std::int32_t>(n).data;
+  if (!action.is_discrete()) batch.raw_action = arena.take<float>(n * static_cast<std::size_t>(action.size)).data;
+  batch.old_log_prob = arena.take<float>(n).data;
+  batch.old_value = arena.take<float>(n).data;
+  batch.advantage = arena.take<float>(n).data;
+  batch.target = arena.take<float>(n).data;
+  batch.valid = arena.take<std::int32_t>(n).data;
+  batch.stride = rows;
+  return batch;
+}
+
+void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
+                      const PpoBatch& batch) {
+  for_each_chunk(stream, minibatch.size, GatherOp{ring, minibatch, batch, action.is_discrete() ? 0 : action.size});
+}
+
+void measure_minibatch(const Stream& stream, const PpoBatch& batch, int size, bool normalize, MomentPart* parts,
+                       MinibatchMoments* moments) {
+  for_each_index(stream, kMomentParts, MomentPartOp{batch, size, parts}, kMomentParts / 2);
   for_each_index(stream, 1, MomentFinishOp{parts, moments, normalize});
 }
 
-void minibatch_indices(const Stream& stream, const Minibatch& minibatch, int begin, int rows, std::int32_t* indices) {
-  for_each_index(stream, rows, IndexOp{minibatch.permutation, minibatch.begin + begin, indices});
-}
-
-void ppo_tile_loss(const Stream& stream, const PpoLossConfig& config, const PolicyLayout& layout, const RingView& ring,
+void ppo_tile_loss(const Stream& stream, const PpoLossConfig& config, const PolicyLayout& layout, const PpoBatch& batch,
                    const MinibatchMoments* moments, const PpoTile& tile) {
-  for_each_index(stream, tile.rows, PpoLossOp{config, layout, ring, moments, tile});
+  const LossRows rows{config, layout, batch, moments, tile};
+  const auto n = static_cast<std::size_t>(tile.rows);
+  fill_zero(stream, tile.d_outputs, n * static_cast<std::size_t>(layout.output_stride) * sizeof(float));
+  if (!layout.action.is_discrete()) {
+    fill_zero(stream, tile.d_log_sigma, n * 16 * sizeof(float));
+    return for_each_index(stream, tile.rows, GaussianLossOp{rows});
+  }
+  switch (layout.action.count) {
+    case 2:
+      return for_each_index(stream, tile.rows, CategoricalLossOp<2>{rows});
+    case 3:
+      return for_each_index(stream, tile.rows, CategoricalLossOp<3>{rows});
+    case 4:
+      return for_each_index(stream, tile.rows, CategoricalLossOp<4>{rows});
+    default:
+      return for_each_index(stream, tile.rows, CategoricalLossOp<0>{rows});
+  }
 }
 
 void finish_minibatch_metrics(const Stream& stream, const MetricGroups& metrics, float target_kl, LearnerState* state) {

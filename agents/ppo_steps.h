@@ -4,6 +4,7 @@
 
 #include "agents/losses/ppo_loss.h"
 #include "agents/permutation.h"
+#include "kernels/arena.h"
 #include "kernels/optimizer.h"
 #include "kernels/space.h"
 #include "replay/returns.h"
@@ -43,6 +44,23 @@ struct Minibatch {
   int begin, size;
 };
 
+// A minibatch's rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
+struct PpoBatch {
+  std::uint32_t* obs = nullptr;    // [M, D], as in the ring
+  std::int32_t* action = nullptr;  // [M], discrete
+  float* raw_action = nullptr;     // [A, M], continuous: the policy's own sample
+  float* old_log_prob = nullptr;   // [M]
+  float* old_value = nullptr;      // [M]
+  float* advantage = nullptr;      // [M]
+  float* target = nullptr;         // [M], the return
+  std::int32_t* valid = nullptr;   // [M], 0 or 1
+  int stride = 0;                  // M, of raw_action's columns
+
+  static PpoBatch take(const RingShape& shape, const Space& action, int rows, Arena& arena);
+};
+void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
+                      const PpoBatch& batch);
+
 // Over the minibatch's valid rows; divisor = 1 / max(1, valid rows).
 struct MinibatchMoments {
   float advantage_mean, advantage_inverse, divisor;
@@ -52,23 +70,19 @@ struct MomentPart {
   double count, sum, squares;
 };
 // normalize = false leaves advantages as they are. Stream-ordered.
-void measure_minibatch(const Stream& stream, const RingView& ring, const Minibatch& minibatch, bool normalize,
-                       MomentPart* parts, MinibatchMoments* moments);
+void measure_minibatch(const Stream& stream, const PpoBatch& batch, int size, bool normalize, MomentPart* parts,
+                       MinibatchMoments* moments);
 
-// Flat ring indices of positions [begin, begin + rows) of the minibatch.
-void minibatch_indices(const Stream& stream, const Minibatch& minibatch, int begin, int rows, std::int32_t* indices);
-
-// The loss of a tile: writes d_outputs [rows, output_stride] (padding zero), d_log_sigma [rows, 16] when continuous, and
-// metrics [rows, PpoRowMetrics::kSize]. Invalid rows get zeros.
+// The loss of rows [begin, begin + rows) of a batch: writes d_outputs [rows, output_stride] (padding zero), d_log_sigma
+// [rows, 16] when continuous, and metrics [PpoRowMetrics::kSize, rows]. Invalid rows get zeros.
 struct PpoTile {
-  const std::int32_t* indices;  // [rows]
   const float* outputs;
   float* d_outputs;
   float* d_log_sigma;
   float* metrics;
-  int rows;
+  int begin, rows;
 };
-void ppo_tile_loss(const Stream& stream, const PpoLossConfig& config, const PolicyLayout& layout, const RingView& ring,
+void ppo_tile_loss(const Stream& stream, const PpoLossConfig& config, const PolicyLayout& layout, const PpoBatch& batch,
                    const MinibatchMoments* moments, const PpoTile& tile);
 
 // After all groups of a minibatch: adds their sums to the iteration's, clears them, and sets state->stop when the

@@ -6,7 +6,7 @@
 
 namespace stampede {
 
-// totals[k] += sum over r of metrics[r, k]; metrics [rows, width]. Stream-ordered.
+// totals[k] += sum over r of metrics[k, r]; metrics [width, rows]. Stream-ordered.
 void add_row_metrics(const Stream& stream, const float* metrics, int rows, int width, double* totals);
 
 }  // namespace stampede

@@ -46,14 +46,15 @@ void for_each_group(const Stream& stream, int batch, int groups, const Work& wor
 
 class TrainableNetwork {
  public:
-  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups,
-                   Arena& arena);
+  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups, Arena& arena);
 
   const Network& network() const { return *network_; }
   const NetworkSpec& spec() const { return network_->spec(); }
   const float* parameters() const { return parameters_.data; }
   const float* prepared() const { return prepared_.data; }
-  float* gradients(int group) const { return gradients_.data + static_cast<std::size_t>(group) * spec().parameter_count(); }
+  float* gradients(int group) const {
+    return gradients_.data + static_cast<std::size_t>(group) * spec().parameter_count();
+  }
   // backward() adds: a group's block is cleared before its first tile.
   void clear_gradients(const Stream& stream, int group) const;
   LearnerState* state() const { return state_.data; }

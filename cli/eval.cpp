@@ -40,19 +40,18 @@ int eval_command(const CommandContext& context, std::span<const std::string> wor
   const std::int64_t seed = arguments.integer("seed", 0, std::int64_t{1} << 62).value_or(config.integer("seed"));
 
   const Stream stream = make_stream(config, resolve_threads(config));
-  const auto trainer =
-      algorithm.make({config, env, env_parameters(config, env), stream, network_factory(config)});
+  const auto trainer = algorithm.make({config, env, env_parameters(config, env), stream, network_factory(config)});
   trainer->initialize();
   load_checkpoint(checkpoint, *trainer, stream);
   const bool stochastic = arguments.flag("stochastic");
-  const EvaluationResult r =
-      trainer->evaluate(evaluation_seed(static_cast<std::uint64_t>(seed), kEvalStream),
-                        stochastic ? EvaluationMode::kStochastic : EvaluationMode::kGreedy);
+  const EvaluationResult r = trainer->evaluate(evaluation_seed(static_cast<std::uint64_t>(seed), kEvalStream),
+                                               stochastic ? EvaluationMode::kStochastic : EvaluationMode::kGreedy);
   if (arguments.flag("json")) {
-    std::printf("{\"algo\":\"%s\",\"env\":\"%s\",\"seed\":%lld,\"episodes\":%d,\"stochastic\":%s,\"return_mean\":%.9g,"
-                "\"return_std\":%.9g,\"length_mean\":%.9g}\n",
-                info.algorithm.c_str(), info.environment.c_str(), static_cast<long long>(seed), r.episodes,
-                stochastic ? "true" : "false", r.return_mean, r.return_std, r.length_mean);
+    std::printf(
+        "{\"algo\":\"%s\",\"env\":\"%s\",\"seed\":%lld,\"episodes\":%d,\"stochastic\":%s,\"return_mean\":%.9g,"
+        "\"return_std\":%.9g,\"length_mean\":%.9g}\n",
+        info.algorithm.c_str(), info.environment.c_str(), static_cast<long long>(seed), r.episodes,
+        stochastic ? "true" : "false", r.return_mean, r.return_std, r.length_mean);
   } else {
     std::printf("%s %s: return %.2f +- %.2f, length %.1f over %d episodes (%s)\n", info.algorithm.c_str(),
                 info.environment.c_str(), r.return_mean, r.return_std, r.length_mean, r.episodes,

@@ -41,12 +41,13 @@ std::string threshold_text(const EnvSpec& spec) {
 void list_environments(const EnvRegistry& registry, bool markdown) {
   if (markdown) std::printf("| id | observation | action | limit | threshold |\n|---|---|---|---|---|\n");
   for (const EnvEntry& entry : registry.entries()) {
-    std::printf(markdown ? "| `%s` | %s | %s | %s | %s |\n" : "%-28s %-18s %-14s limit %-6s threshold %s\n", entry.spec.id,
-                entry.spec.observation.is_discrete() ? space_text(entry.spec.observation).c_str()
-                                                     : ("Box(" + std::to_string(entry.spec.observation.size) + ")").c_str(),
-                entry.spec.action.is_discrete() ? space_text(entry.spec.action).c_str()
-                                                : ("Box(" + std::to_string(entry.spec.action.size) + ")").c_str(),
-                limit_text(entry.spec).c_str(), threshold_text(entry.spec).c_str());
+    std::printf(
+        markdown ? "| `%s` | %s | %s | %s | %s |\n" : "%-28s %-18s %-14s limit %-6s threshold %s\n", entry.spec.id,
+        entry.spec.observation.is_discrete() ? space_text(entry.spec.observation).c_str()
+                                             : ("Box(" + std::to_string(entry.spec.observation.size) + ")").c_str(),
+        entry.spec.action.is_discrete() ? space_text(entry.spec.action).c_str()
+                                        : ("Box(" + std::to_string(entry.spec.action.size) + ")").c_str(),
+        limit_text(entry.spec).c_str(), threshold_text(entry.spec).c_str());
   }
 }
 
@@ -73,8 +74,9 @@ void describe_environment(const EnvEntry& entry) {
 
 void list_algorithms() {
   for (const AlgorithmEntry& entry : algorithms()) {
-    std::printf("%-8s %s; %s actions\n", std::string(entry.id).c_str(), std::string(entry.summary).c_str(),
-                entry.continuous_actions ? (entry.discrete_actions ? "discrete and continuous" : "continuous") : "discrete");
+    std::printf(
+        "%-8s %s; %s actions\n", std::string(entry.id).c_str(), std::string(entry.summary).c_str(),
+        entry.continuous_actions ? (entry.discrete_actions ? "discrete and continuous" : "continuous") : "discrete");
   }
 }
 
@@ -84,7 +86,8 @@ int list_command(const CommandContext& context, std::span<const std::string> wor
   const Arguments arguments(words, kOptions);
   constexpr std::string_view kUsage = "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]";
   if (arguments.help()) {
-    std::cout << help_text("stampede " + std::string(kUsage), "Lists environments, algorithms, parameters and keys.", kOptions);
+    std::cout << help_text("stampede " + std::string(kUsage), "Lists environments, algorithms, parameters and keys.",
+                           kOptions);
     return 0;
   }
   arguments.require_positionals(0, 3, kUsage);

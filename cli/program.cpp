@@ -25,7 +25,9 @@ void print_help() {
   std::printf("stampede: batched simulation and reinforcement learning on CPUs and GPUs\n\n");
   std::printf("usage: ./stampede COMMAND [arguments]\n\n");
   for (const Command& command : kCommands) std::printf("  %s\n", std::string(command.summary).c_str());
-  std::printf("  bench [REGEX] [--json]: benchmarks\n  test: the whole test suite\n  setup [torch]: installs what is missing\n\n");
+  std::printf(
+      "  bench [REGEX] [--json]: benchmarks\n  test: the whole test suite\n  setup [torch]: installs what is "
+      "missing\n\n");
   std::printf("Each command explains itself with --help. First steps: ./stampede train ppo CartPole-v1\n");
 }
 

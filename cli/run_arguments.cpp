@@ -36,7 +36,8 @@ std::string make_run_folder(const std::string& requested, const std::string& nam
   if (!requested.empty()) {
     std::error_code error;
     if (fs::exists(requested, error) && !(fs::is_directory(requested, error) && fs::is_empty(requested, error))) {
-      throw UsageError("run folder " + requested + " exists already; choose another with --out, or resume it with: ./stampede resume " + requested);
+      throw UsageError("run folder " + requested +
+                       " exists already; choose another with --out, or resume it with: ./stampede resume " + requested);
     }
     make_folder(requested);
     return requested;
@@ -46,7 +47,8 @@ std::string make_run_folder(const std::string& requested, const std::string& nam
     const std::string path = "runs/" + name + (k == 1 ? "" : "_" + std::to_string(k));
     std::error_code error;
     if (fs::create_directory(path, error)) return path;
-    if (error && error != std::errc::file_exists) throw UsageError("cannot make the run folder " + path + ": " + error.message());
+    if (error && error != std::errc::file_exists)
+      throw UsageError("cannot make the run folder " + path + ": " + error.message());
   }
 }
 

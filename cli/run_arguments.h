@@ -24,5 +24,4 @@ std::string checkpoint_of(const std::string& run_or_checkpoint);
 // The configuration a checkpoint was made with.
 Config config_of(const CheckpointInfo& info, const AlgorithmEntry& algorithm, const EnvEntry& env);
 
-
 }  // namespace stampede

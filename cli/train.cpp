@@ -45,8 +45,8 @@ RunResult train_one(const TrainRequest& request, const Config& config, const std
   write_file_atomically(folder + "/config.toml", "algorithm = \"" + std::string(request.algorithm.id) +
                                                      "\"\nenvironment = \"" + request.env.spec.id + "\"\n" +
                                                      config.to_toml());
-  const RunResult result = run_session({request.algorithm, request.env, config, folder, false, request.stop_at,
-                                        show_progress, threads});
+  const RunResult result =
+      run_session({request.algorithm, request.env, config, folder, false, request.stop_at, show_progress, threads});
   write_file_atomically(folder + "/result.json", to_json(result) + "\n");
   return result;
 }
@@ -57,7 +57,8 @@ void check_before_work(const TrainRequest& request) {
   const EnvSpec spec = request.env.resolve(parameters);
   check_spaces(request.algorithm, spec);
   parse_device(request.config.text("device"));
-  request.algorithm.make({request.config, request.env, parameters, make_stream(request.config, 1), network_factory(request.config)});
+  request.algorithm.make(
+      {request.config, request.env, parameters, make_stream(request.config, 1), network_factory(request.config)});
 }
 
 std::vector<RunResult> train_seeds(const TrainRequest& request, const std::string& folder, int seeds) {
@@ -104,7 +105,11 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
   const AlgorithmEntry& algorithm = find_algorithm(arguments.positionals()[0]);
   const EnvEntry& env = context.environments.find(arguments.positionals()[1]);
   check_spaces(algorithm, env.spec);
-  TrainRequest request{algorithm, env, make_config(algorithm, env), arguments.real("stop-at"), arguments.flag("json"),
+  TrainRequest request{algorithm,
+                       env,
+                       make_config(algorithm, env),
+                       arguments.real("stop-at"),
+                       arguments.flag("json"),
                        arguments.flag("quiet")};
   // A preset's schedules stay what they are when only the length of the run is changed.
   if (request.config.integer("schedule_steps") == 0) {
@@ -114,7 +119,8 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
   apply_assignments(request.config, arguments);
   const auto seeds = arguments.integer("seeds", 1, 1 << 20);
   check_before_work(request);
-  const std::string name = std::string(algorithm.id) + "_" + env.spec.id + "_seed" + std::to_string(request.config.integer("seed"));
+  const std::string name =
+      std::string(algorithm.id) + "_" + env.spec.id + "_seed" + std::to_string(request.config.integer("seed"));
   const std::string folder = make_run_folder(arguments.value("out").value_or(""), name);
   if (seeds) {
     const std::vector<RunResult> results = train_seeds(request, folder, static_cast<int>(*seeds));

@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 [[noreturn]] void out_of_memory(Device device, std::size_t bytes) {
-  throw RuntimeError("not enough memory on " + std::string(device_name(device)) + ": " +
-                     std::to_string(bytes >> 20) + " MiB could not be allocated");
+  throw RuntimeError("not enough memory on " + std::string(device_name(device)) + ": " + std::to_string(bytes >> 20) +
+                     " MiB could not be allocated");
 }
 
 void* allocate_host(std::size_t bytes) {

@@ -40,8 +40,8 @@ void run_index_range(int begin, int end, const F functor) {
   for (int i = begin; i < end; ++i) functor(i);
 }
 
-// functor(i) for i in [0, n), in any order; iterations must not depend on each other. `grain` indices make one CPU task:
-// smaller for heavier functors. Stream-ordered.
+// functor(i) for i in [0, n), in any order; iterations must not depend on each other. `grain` indices make one CPU
+// task: smaller for heavier functors. Stream-ordered.
 template <class F>
 void for_each_index(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
   if (n <= 0) return;
@@ -61,8 +61,8 @@ void for_each_index(const Stream& stream, int n, const F& functor, int grain = k
   }
 }
 
-// functor(begin, end) over a partition of [0, n): ranges of at most `grain` <= kCpuChunk on a CPU, single indices on CUDA.
-// For work in two passes, such as a vectorised step and rare scalar resets. Stream-ordered.
+// functor(begin, end) over a partition of [0, n): ranges of at most `grain` <= kCpuChunk on a CPU, single indices on
+// CUDA. For work in two passes, such as a vectorised step and rare scalar resets. Stream-ordered.
 template <class F>
 void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
   if (n <= 0) return;

@@ -132,7 +132,7 @@ HD float log_of(float x) {
   y = fused(e, 0.693359375f, y);
   y = x == 0.0f ? -INFINITY : y;
   y = x < 0.0f ? NAN : y;
-  return x != x || x == INFINITY ? x : y;
+  return (x != x) | (x == INFINITY) ? x : y;
 }
 
 // A rational minimax approximation of degree 9 over 8, fitted on [0, 8]: below 3.1e-7 relative; saturates at |x| = 8,

@@ -22,7 +22,8 @@ class Stream {
   // The cudaStream_t of a CUDA stream, null on a CPU.
   void* handle() const { return handle_.get(); }
 
-  // The same order on the calling thread alone: what runs inside a parallel region. A CUDA stream is returned unchanged.
+  // The same order on the calling thread alone: what runs inside a parallel region. A CUDA stream is returned
+  // unchanged.
   Stream serial() const;
   // Returns when everything enqueued has finished. Throws RuntimeError if any of it failed.
   void synchronize() const;

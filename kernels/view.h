@@ -20,14 +20,8 @@ struct View {
     return total;
   }
   HD T& operator[](std::size_t i) const { return data[i]; }
-  HD T& operator()(std::size_t i, std::size_t j) const
-    requires(Rank == 2)
-  {
-    return data[i * extent[1] + j];
-  }
-  HD T& operator()(std::size_t i, std::size_t j, std::size_t k) const
-    requires(Rank == 3)
-  {
+  HD T& operator()(std::size_t i, std::size_t j) const requires(Rank == 2) { return data[i * extent[1] + j]; }
+  HD T& operator()(std::size_t i, std::size_t j, std::size_t k) const requires(Rank == 3) {
     return data[(i * extent[1] + j) * extent[2] + k];
   }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns an Environment into a VectorEnv: state columns, time limit, NEXT_STEP autoreset and episode statistics, once for
-// all environments.
+// Turns an Environment into a VectorEnv: state columns, time limit, NEXT_STEP autoreset and episode statistics, once
+// for all environments.
 #pragma once
 
 #include <bit>
@@ -84,8 +84,8 @@ struct ResetOp {
   HD void operator()(int i) const { batch.start_lane(i, batch.draw_start(i, 0), obs); }
 };
 
-// One step of a range in three passes: list the lanes whose episode is over, step all lanes in one vectorised loop, then
-// let the listed ones start anew. The loop has no branch on a lane's history.
+// One step of a range in three passes: list the lanes whose episode is over, step all lanes in one vectorised loop,
+// then let the listed ones start anew. The loop has no branch on a lane's history.
 template <class E>
 struct StepOp {
   using Batch = EnvBatch<E>;
@@ -147,10 +147,11 @@ struct StepOp {
       const std::uint32_t end_flags = (result.terminated ? kTerminated : 0u) | (elapsed >= limit ? kTruncated : 0u);
       b.needs_reset[i] = end_flags != 0;
       // The whole record is stored, the action too: a store with gaps would not vectorise.
-      std::uint32_t stored[kWords] = {};
+      // Unused words get the flags again: a constant there would split the group of stores.
+      std::uint32_t stored[kWords];
+      for (int w = 0; w < kWords; ++w) stored[w] = end_flags | kValid;
       __builtin_memcpy(stored, &action, sizeof action);
       stored[Batch::kActionWords] = float_bits(result.reward);
-      stored[Batch::kActionWords + 1] = end_flags | kValid;
 #pragma GCC unroll 32
       for (int w = 0; w < kWords; ++w) record[w] = stored[w];
       E::observe(b.params, s, ObsWriter(obs + static_cast<std::size_t>(i) * Batch::kObsWords));

@@ -52,8 +52,8 @@ class ObsWriter {
 template <class State>
 struct StateField {
   const char* name;
-  float State::* real = nullptr;
-  std::int32_t State::* integer = nullptr;
+  float State::*real = nullptr;
+  std::int32_t State::*integer = nullptr;
   double min = -std::numeric_limits<double>::max();
   double max = std::numeric_limits<double>::max();
 };
@@ -63,9 +63,9 @@ template <class Params>
 struct ParamField {
   const char* name;
   const char* help;
-  float Params::* real = nullptr;
-  std::int32_t Params::* integer = nullptr;
-  bool Params::* flag = nullptr;
+  float Params::*real = nullptr;
+  std::int32_t Params::*integer = nullptr;
+  bool Params::*flag = nullptr;
   double min = -std::numeric_limits<double>::max();
   double max = std::numeric_limits<double>::max();
   // For lists, names and maps: reads the text into the parameters; throws UsageError with the reason.

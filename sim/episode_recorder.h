@@ -14,8 +14,8 @@ namespace stampede {
 struct Episode {
   std::uint64_t row = 0;  // at which it ended
   std::int32_t environment = 0;
-  std::int32_t length = 0;       // steps
-  float episode_return = 0.0f;   // undiscounted
+  std::int32_t length = 0;      // steps
+  float episode_return = 0.0f;  // undiscounted
   std::int32_t reserved = 0;
 };
 

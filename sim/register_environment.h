@@ -74,7 +74,8 @@ EnvEntry make_entry(const EnvSpec& spec) {
   for (const auto& field : E::state_fields) {
     entry.state.push_back({field.name, field.integer != nullptr, field.min, field.max});
   }
-  entry.make = [spec](const EnvParameters& parameters, int size, std::uint64_t seed, std::uint32_t first, Arena& arena) {
+  entry.make = [spec](const EnvParameters& parameters, int size, std::uint64_t seed, std::uint32_t first,
+                      Arena& arena) {
     const auto params = resolve_params<E>(spec, parameters);
     return std::unique_ptr<VectorEnv>(
         std::make_unique<BatchedEnv<E>>(resolve_spec<E>(spec, params), params, size, seed, first, arena));

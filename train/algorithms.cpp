@@ -22,17 +22,70 @@ std::span<const ConfigKey> common_keys() {
   using enum ConfigType;
   static constexpr ConfigKey kKeys[] = {
       {.name = "seed", .type = kInteger, .default_text = "1", .min = 0, .max = 9.2e18, .help = "of everything random"},
-      {.name = "total_steps", .type = kInteger, .default_text = "100000", .min = 1, .max = 1e15, .help = "rows to collect, over all environments"},
-      {.name = "schedule_steps", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows over which schedules run; 0 = total_steps"},
-      {.name = "num_envs", .type = kInteger, .default_text = "8", .min = 1, .max = 1 << 24, .help = "environments stepped together (N)"},
-      {.name = "threads", .type = kInteger, .default_text = "0", .min = 0, .max = 1024, .help = "CPU threads; 0 = all cores"},
-      {.name = "device", .type = kChoice, .default_text = "cpu", .choices = "cpu|cuda|auto", .help = "where everything runs"},
-      {.name = "network", .type = kChoice, .default_text = "native", .choices = "native|torch", .help = "which library computes the network"},
-      {.name = "eval_every", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows between evaluations; 0 = total_steps / 20"},
-      {.name = "eval_episodes", .type = kInteger, .default_text = "100", .min = 1, .max = 1 << 20, .help = "episodes of each evaluation"},
-      {.name = "log_every", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows between metric rows; 0 = total_steps / 100"},
-      {.name = "checkpoint_every", .type = kInteger, .default_text = "0", .min = 0, .max = 1e15, .help = "rows between checkpoints; 0 = total_steps / 5"},
-      {.name = "replay_checkpoint_mib", .type = kInteger, .default_text = "1024", .min = 0, .max = 1 << 20, .help = "largest replay memory that checkpoints include"},
+      {.name = "total_steps",
+       .type = kInteger,
+       .default_text = "100000",
+       .min = 1,
+       .max = 1e15,
+       .help = "rows to collect, over all environments"},
+      {.name = "schedule_steps",
+       .type = kInteger,
+       .default_text = "0",
+       .min = 0,
+       .max = 1e15,
+       .help = "rows over which schedules run; 0 = total_steps"},
+      {.name = "num_envs",
+       .type = kInteger,
+       .default_text = "8",
+       .min = 1,
+       .max = 1 << 24,
+       .help = "environments stepped together (N)"},
+      {.name = "threads",
+       .type = kInteger,
+       .default_text = "0",
+       .min = 0,
+       .max = 1024,
+       .help = "CPU threads; 0 = all cores"},
+      {.name = "device",
+       .type = kChoice,
+       .default_text = "cpu",
+       .choices = "cpu|cuda|auto",
+       .help = "where everything runs"},
+      {.name = "network",
+       .type = kChoice,
+       .default_text = "native",
+       .choices = "native|torch",
+       .help = "which library computes the network"},
+      {.name = "eval_every",
+       .type = kInteger,
+       .default_text = "0",
+       .min = 0,
+       .max = 1e15,
+       .help = "rows between evaluations; 0 = total_steps / 20"},
+      {.name = "eval_episodes",
+       .type = kInteger,
+       .default_text = "100",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "episodes of each evaluation"},
+      {.name = "log_every",
+       .type = kInteger,
+       .default_text = "0",
+       .min = 0,
+       .max = 1e15,
+       .help = "rows between metric rows; 0 = total_steps / 100"},
+      {.name = "checkpoint_every",
+       .type = kInteger,
+       .default_text = "0",
+       .min = 0,
+       .max = 1e15,
+       .help = "rows between checkpoints; 0 = total_steps / 5"},
+      {.name = "replay_checkpoint_mib",
+       .type = kInteger,
+       .default_text = "1024",
+       .min = 0,
+       .max = 1 << 20,
+       .help = "largest replay memory that checkpoints include"},
   };
   return kKeys;
 }
@@ -65,7 +118,8 @@ void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec) {
     fitting += (fitting.empty() ? "" : ", ") + std::string(entry.id);
   }
   throw UsageError(std::string(algorithm.id) + " needs " + (discrete ? "continuous" : "discrete") + " actions, but " +
-                   spec.id + " has " + (discrete ? "discrete" : "continuous") + " ones; fitting algorithms: " + fitting);
+                   spec.id + " has " + (discrete ? "discrete" : "continuous") +
+                   " ones; fitting algorithms: " + fitting);
 }
 
 Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env) {
@@ -74,7 +128,8 @@ Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env) {
   config.declare(algorithm.keys());
   for (const ParamInfo& param : env.params) {
     // The registry checks values: only it knows lists, maps and choices.
-    const ConfigKey key{.name = param.name, .type = ConfigType::kText, .default_text = param.default_text, .help = param.help};
+    const ConfigKey key{
+        .name = param.name, .type = ConfigType::kText, .default_text = param.default_text, .help = param.help};
     config.declare(std::span(&key, 1), "env.");
   }
   load_preset(config, std::string(algorithm.id));

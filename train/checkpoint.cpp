@@ -52,10 +52,11 @@ using HostTensors = std::vector<std::unique_ptr<std::vector<float>>>;
 
 void add_parameter_tensors(const StateBlock& block, const Stream& stream, HostTensors& memory,
                            std::vector<TensorSource>& sources) {
-  const std::vector<float> host = to_host(stream, View<float>{static_cast<float*>(block.data), {block.spec->parameter_count()}});
+  const std::vector<float> host =
+      to_host(stream, View<float>{static_cast<float*>(block.data), {block.spec->parameter_count()}});
   for (const TensorLayout& layout : block.spec->tensors()) {
-    auto values = std::make_unique<std::vector<float>>(static_cast<std::size_t>(layout.rows) *
-                                                       static_cast<std::size_t>(layout.columns == 0 ? 1 : layout.columns));
+    auto values = std::make_unique<std::vector<float>>(
+        static_cast<std::size_t>(layout.rows) * static_cast<std::size_t>(layout.columns == 0 ? 1 : layout.columns));
     for_each_element(layout, [&](std::size_t k, std::size_t from) { (*values)[k] = host[from]; });
     sources.push_back({block.name + "." + layout.name, TensorType::kF32, tensor_shape(layout), values->data()});
     memory.push_back(std::move(values));
@@ -95,12 +96,9 @@ CheckpointInfo info_of(const SafetensorsFile& file, const std::string& path) {
   if (file.require_metadata("format") != kFormat) {
     throw RuntimeError(path + ": is not a checkpoint of this version (" + file.metadata().at("format") + ")");
   }
-  return {file.require_metadata("algorithm"),
-          file.require_metadata("environment"),
-          file.require_metadata("config"),
-          number(file, path, "with_replay") != 0,
-          number(file, path, "rows"),
-          number(file, path, "evaluations")};
+  return {file.require_metadata("algorithm"), file.require_metadata("environment"),
+          file.require_metadata("config"),    number(file, path, "with_replay") != 0,
+          number(file, path, "rows"),         number(file, path, "evaluations")};
 }
 
 }  // namespace

@@ -14,9 +14,9 @@ namespace stampede {
 struct CheckpointInfo {
   std::string algorithm;
   std::string environment;
-  std::string config;          // resolved configuration as TOML
-  bool with_replay = false;    // replay memory is in the file
-  std::int64_t rows = 0;       // host-counted steps at which it was written
+  std::string config;        // resolved configuration as TOML
+  bool with_replay = false;  // replay memory is in the file
+  std::int64_t rows = 0;     // host-counted steps at which it was written
   std::int64_t evaluations = 0;
 };
 

@@ -10,8 +10,12 @@ namespace {
 
 RingShape ring_shape(const EnvSpec& spec, int environments, int rows, int extra_size) {
   const bool discrete = spec.observation.is_discrete();
-  return {environments, rows, discrete ? 1 : spec.observation.size, discrete ? ObsType::kInt32 : ObsType::kFloat32,
-          RecordLayout::for_action_size(spec.action.size), extra_size};
+  return {environments,
+          rows,
+          discrete ? 1 : spec.observation.size,
+          discrete ? ObsType::kInt32 : ObsType::kFloat32,
+          RecordLayout::for_action_size(spec.action.size),
+          extra_size};
 }
 
 }  // namespace
@@ -90,9 +94,8 @@ TrainerMetrics CollectingTrainer::read_metrics() {
 }
 
 EvaluationResult CollectingTrainer::evaluate(std::uint64_t seed, EvaluationMode mode) {
-  return evaluator_->run(stream_, seed, [&](const Stream& stream, const EvaluationActs& acts) {
-    evaluate_acts(stream, acts, mode);
-  });
+  return evaluator_->run(stream_, seed,
+                         [&](const Stream& stream, const EvaluationActs& acts) { evaluate_acts(stream, acts, mode); });
 }
 
 void CollectingTrainer::add_network_blocks(TrainableNetwork& network, const std::string& prefix,
@@ -117,9 +120,11 @@ std::vector<StateBlock> CollectingTrainer::state_blocks(bool with_replay) {
   const View<std::byte> obs = ring_->obs_bytes();
   if (with_replay) {
     blocks.push_back({"ring.obs", StateBlock::Type::kU8, {obs.size()}, obs.data});
-    blocks.push_back({"ring.records", StateBlock::Type::kU32, {ring_->record_words().size()}, ring_->record_words().data});
+    blocks.push_back(
+        {"ring.records", StateBlock::Type::kU32, {ring_->record_words().size()}, ring_->record_words().data});
     if (ring_->extra_values().size() > 0) {
-      blocks.push_back({"ring.extra", StateBlock::Type::kF32, {ring_->extra_values().size()}, ring_->extra_values().data});
+      blocks.push_back(
+          {"ring.extra", StateBlock::Type::kF32, {ring_->extra_values().size()}, ring_->extra_values().data});
     }
   } else {
     const std::size_t slot = obs.size() / static_cast<std::size_t>(shape_.rows + 1);
@@ -129,7 +134,10 @@ std::vector<StateBlock> CollectingTrainer::state_blocks(bool with_replay) {
 }
 
 StateCounters CollectingTrainer::state_counters() {
-  return {{"ring_head", &ring_head_}, {"ring_base", &ring_base_}, {"updates", &updates_}, {"finished_episodes", &finished_}};
+  return {{"ring_head", &ring_head_},
+          {"ring_base", &ring_base_},
+          {"updates", &updates_},
+          {"finished_episodes", &finished_}};
 }
 
 void CollectingTrainer::restored(bool with_replay) {

@@ -73,8 +73,8 @@ class DqnTrainer final : public CollectingTrainer {
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/td_loss",       "losses/q_values",  "losses/absolute_td_error", "losses/td_target",
-            "losses/gradient_norm", "charts/epsilon", "charts/learning_rate"};
+    return {"losses/td_loss",       "losses/q_values", "losses/absolute_td_error", "losses/td_target",
+            "losses/gradient_norm", "charts/epsilon",  "charts/learning_rate"};
   }
 
  protected:
@@ -106,8 +106,8 @@ class DqnTrainer final : public CollectingTrainer {
     std::vector<StateBlock> blocks;
     add_network_blocks(dqn_->network(), "network.", blocks);
     const View<float> target = dqn_->target_parameters();
-    blocks.push_back({"target.parameters", StateBlock::Type::kF32, {target.size()}, target.data,
-                      &dqn_->network().spec()});
+    blocks.push_back(
+        {"target.parameters", StateBlock::Type::kF32, {target.size()}, target.data, &dqn_->network().spec()});
     return blocks;
   }
 
@@ -122,8 +122,8 @@ class DqnTrainer final : public CollectingTrainer {
     const int slot = ring_->slot(row), next = ring_->slot(row + 1);
     const auto epsilon = static_cast<float>(epsilon_at(row * environments_));
     for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
-      dqn_->act(stream, {ring_->obs(slot), ring_->records(slot), begin, end, static_cast<std::uint64_t>(row), worker,
-                         epsilon});
+      dqn_->act(stream,
+                {ring_->obs(slot), ring_->records(slot), begin, end, static_cast<std::uint64_t>(row), worker, epsilon});
       env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
     });
     ring_->advance();
@@ -147,28 +147,102 @@ class DqnTrainer final : public CollectingTrainer {
 std::span<const ConfigKey> dqn_keys() {
   using enum ConfigType;
   static constexpr ConfigKey kKeys[] = {
-      {.name = "buffer_size", .type = kInteger, .default_text = "100000", .min = 2, .max = 2147483647.0, .help = "transitions kept, over all environments"},
-      {.name = "batch_size", .type = kInteger, .default_text = "64", .min = 1, .max = 1 << 20, .help = "transitions per gradient step"},
-      {.name = "n_step", .type = kInteger, .default_text = "1", .min = 1, .max = 1000, .help = "steps folded into a target"},
+      {.name = "buffer_size",
+       .type = kInteger,
+       .default_text = "100000",
+       .min = 2,
+       .max = 2147483647.0,
+       .help = "transitions kept, over all environments"},
+      {.name = "batch_size",
+       .type = kInteger,
+       .default_text = "64",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "transitions per gradient step"},
+      {.name = "n_step",
+       .type = kInteger,
+       .default_text = "1",
+       .min = 1,
+       .max = 1000,
+       .help = "steps folded into a target"},
       {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
       {.name = "learning_rate", .default_text = "0.0005", .min = 0, .max = 10, .help = "of Adam"},
-      {.name = "learning_rate_final", .default_text = "1", .min = 0, .max = 1, .help = "fraction of it at the end of the schedule"},
-      {.name = "learning_starts", .type = kInteger, .default_text = "1000", .min = 0, .max = 1e12, .help = "rows of random actions before the first update"},
-      {.name = "train_interval", .type = kInteger, .default_text = "1", .min = 1, .max = 1 << 20, .help = "steps of every environment between updates"},
-      {.name = "gradient_steps", .type = kInteger, .default_text = "1", .min = 1, .max = 1 << 20, .help = "updates each time"},
-      {.name = "target_interval", .type = kInteger, .default_text = "500", .min = 1, .max = 1e12, .help = "updates between target network updates"},
-      {.name = "target_tau", .default_text = "1", .min = 0, .max = 1, .help = "1 copies the network, below 1 averages (Polyak)", .above_min = true},
-      {.name = "loss", .type = kChoice, .default_text = "huber", .choices = "huber|squared", .help = "of the temporal-difference error"},
+      {.name = "learning_rate_final",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "fraction of it at the end of the schedule"},
+      {.name = "learning_starts",
+       .type = kInteger,
+       .default_text = "1000",
+       .min = 0,
+       .max = 1e12,
+       .help = "rows of random actions before the first update"},
+      {.name = "train_interval",
+       .type = kInteger,
+       .default_text = "1",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "steps of every environment between updates"},
+      {.name = "gradient_steps",
+       .type = kInteger,
+       .default_text = "1",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "updates each time"},
+      {.name = "target_interval",
+       .type = kInteger,
+       .default_text = "500",
+       .min = 1,
+       .max = 1e12,
+       .help = "updates between target network updates"},
+      {.name = "target_tau",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "1 copies the network, below 1 averages (Polyak)",
+       .above_min = true},
+      {.name = "loss",
+       .type = kChoice,
+       .default_text = "huber",
+       .choices = "huber|squared",
+       .help = "of the temporal-difference error"},
       {.name = "epsilon_start", .default_text = "1", .min = 0, .max = 1, .help = "share of random actions at first"},
       {.name = "epsilon_end", .default_text = "0.05", .min = 0, .max = 1, .help = "and at the end"},
-      {.name = "epsilon_fraction", .default_text = "0.2", .min = 0, .max = 1, .help = "of the schedule until the end is reached"},
-      {.name = "epsilon_schedule", .type = kChoice, .default_text = "linear", .choices = "linear|exponential|constant", .help = "from start to end"},
-      {.name = "adam_epsilon", .default_text = "1e-8", .min = 0, .max = 1, .help = "added to the root", .above_min = true},
+      {.name = "epsilon_fraction",
+       .default_text = "0.2",
+       .min = 0,
+       .max = 1,
+       .help = "of the schedule until the end is reached"},
+      {.name = "epsilon_schedule",
+       .type = kChoice,
+       .default_text = "linear",
+       .choices = "linear|exponential|constant",
+       .help = "from start to end"},
+      {.name = "adam_epsilon",
+       .default_text = "1e-8",
+       .min = 0,
+       .max = 1,
+       .help = "added to the root",
+       .above_min = true},
       {.name = "max_grad_norm", .default_text = "10", .min = 0, .max = 1e9, .help = "global-norm clip; 0 = off"},
       {.name = "max_grad_value", .default_text = "0", .min = 0, .max = 1e9, .help = "elementwise clip; 0 = off"},
-      {.name = "hidden", .type = kIntegerList, .default_text = "64,64", .min = 1, .max = 65536, .help = "widths of the hidden layers"},
-      {.name = "activation", .type = kChoice, .default_text = "relu", .choices = "tanh|relu|linear", .help = "of the hidden layers"},
-      {.name = "initialization", .type = kChoice, .default_text = "kaiming_uniform", .choices = "orthogonal|kaiming_uniform", .help = "of the weights"},
+      {.name = "hidden",
+       .type = kIntegerList,
+       .default_text = "64,64",
+       .min = 1,
+       .max = 65536,
+       .help = "widths of the hidden layers"},
+      {.name = "activation",
+       .type = kChoice,
+       .default_text = "relu",
+       .choices = "tanh|relu|linear",
+       .help = "of the hidden layers"},
+      {.name = "initialization",
+       .type = kChoice,
+       .default_text = "kaiming_uniform",
+       .choices = "orthogonal|kaiming_uniform",
+       .help = "of the weights"},
   };
   return kKeys;
 }

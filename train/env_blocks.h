@@ -20,8 +20,8 @@ inline int env_block_size(const Stream& stream, int environments) {
   return std::clamp(segments, 1, 4) * kEpisodeSegment;
 }
 
-// Calls work(begin, end, worker, stream) for every block, in parallel on a CPU stream (the stream given is then serial),
-// once with all environments on CUDA. Rethrows what a block threw.
+// Calls work(begin, end, worker, stream) for every block, in parallel on a CPU stream (the stream given is then
+// serial), once with all environments on CUDA. Rethrows what a block threw.
 template <class Work>
 void for_each_env_block(const Stream& stream, int environments, const Work& work) {
   const int block = env_block_size(stream, environments);

@@ -66,9 +66,9 @@ int Evaluator::play(const Stream& stream, int begin, int end, int worker, const 
     const auto row = static_cast<std::uint64_t>(step);
     policy(stream, {now, records_.data, begin, end, row, worker});
     env_->step(stream, begin, end, {records_.data, next, row});
-    for_each_index(stream, end - begin,
-                   AccumulateOp{records_.data, env_->record_layout(), returns_.data, lengths_.data, running_.data,
-                                begin});
+    for_each_index(
+        stream, end - begin,
+        AccumulateOp{records_.data, env_->record_layout(), returns_.data, lengths_.data, running_.data, begin});
     if (step % kCheckInterval != kCheckInterval - 1) continue;
     copy_to_host(stream, running.data(), running_.data + begin, running.size() * sizeof(std::int32_t));
     if (std::find(running.begin(), running.end(), 1) == running.end()) break;

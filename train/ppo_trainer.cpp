@@ -36,8 +36,7 @@ class PpoTrainer final : public CollectingTrainer {
  public:
   explicit PpoTrainer(const TrainerSetup& setup)
       : CollectingTrainer(setup, static_cast<int>(setup.config.integer("rollout_steps")),
-                          RolloutExtra::size(!setup.env.spec.action.is_discrete(), setup.env.spec.action.size),
-                          true),
+                          RolloutExtra::size(!setup.env.spec.action.is_discrete(), setup.env.spec.action.size), true),
         config_(ppo_config(setup.config)),
         learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
         clip_(annealed(setup.config, "clip", "clip_final")),
@@ -54,9 +53,9 @@ class PpoTrainer final : public CollectingTrainer {
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/policy_loss", "losses/value_loss",         "losses/entropy",       "losses/approx_kl",
-            "losses/clipfrac",    "losses/explained_variance", "losses/gradient_norm", "charts/learning_rate",
-            "charts/clip_range"};
+    return {"losses/policy_loss",   "losses/value_loss",    "losses/entropy",
+            "losses/approx_kl",     "losses/clipfrac",      "losses/explained_variance",
+            "losses/gradient_norm", "charts/learning_rate", "charts/clip_range"};
   }
 
  protected:
@@ -113,8 +112,8 @@ class PpoTrainer final : public CollectingTrainer {
     for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
       for (int t = 0; t < shape_.rows; ++t) {
         const auto row = static_cast<std::uint64_t>(first + t);
-        ppo_->act(stream, {ring_->obs(t), ring_->records(t), ring_->extra(t), begin, end, row, worker,
-                           ActionMode::kSample});
+        ppo_->act(stream,
+                  {ring_->obs(t), ring_->records(t), ring_->extra(t), begin, end, row, worker, ActionMode::kSample});
         env_->step(stream, begin, end, {ring_->records(t), ring_->obs(t + 1), row});
       }
       const int head = shape_.rows;
@@ -148,30 +147,88 @@ class PpoTrainer final : public CollectingTrainer {
 std::span<const ConfigKey> ppo_keys() {
   using enum ConfigType;
   static constexpr ConfigKey kKeys[] = {
-      {.name = "rollout_steps", .type = kInteger, .default_text = "128", .min = 1, .max = 1 << 20, .help = "rows per environment between updates (T)"},
+      {.name = "rollout_steps",
+       .type = kInteger,
+       .default_text = "128",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "rows per environment between updates (T)"},
       {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
-      {.name = "gae_lambda", .default_text = "0.95", .min = 0, .max = 1, .help = "lambda of generalised advantage estimation"},
+      {.name = "gae_lambda",
+       .default_text = "0.95",
+       .min = 0,
+       .max = 1,
+       .help = "lambda of generalised advantage estimation"},
       {.name = "epochs", .type = kInteger, .default_text = "4", .min = 1, .max = 1000, .help = "passes over a rollout"},
       {.name = "minibatches", .type = kInteger, .default_text = "4", .min = 1, .max = 1 << 20, .help = "per epoch"},
       {.name = "learning_rate", .default_text = "0.001", .min = 0, .max = 10, .help = "of Adam"},
-      {.name = "learning_rate_final", .default_text = "1", .min = 0, .max = 1, .help = "fraction of it at the end of the schedule"},
-      {.name = "clip", .default_text = "0.2", .min = 0, .max = 10, .help = "epsilon of the ratio's interval", .above_min = true},
-      {.name = "clip_final", .default_text = "1", .min = 0, .max = 1, .help = "fraction of it at the end of the schedule"},
+      {.name = "learning_rate_final",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "fraction of it at the end of the schedule"},
+      {.name = "clip",
+       .default_text = "0.2",
+       .min = 0,
+       .max = 10,
+       .help = "epsilon of the ratio's interval",
+       .above_min = true},
+      {.name = "clip_final",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "fraction of it at the end of the schedule"},
       {.name = "clip_value", .type = kFlag, .default_text = "false", .help = "clip value changes too"},
       {.name = "entropy_coef", .default_text = "0", .min = 0, .max = 100, .help = "weight of the entropy bonus"},
-      {.name = "entropy_final", .default_text = "1", .min = 0, .max = 1, .help = "fraction of it at the end of the schedule"},
+      {.name = "entropy_final",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "fraction of it at the end of the schedule"},
       {.name = "value_coef", .default_text = "0.5", .min = 0, .max = 100, .help = "weight of the value loss"},
       {.name = "normalize_advantage", .type = kFlag, .default_text = "true", .help = "per minibatch"},
-      {.name = "target_kl", .default_text = "0", .min = 0, .max = 100, .help = "stops an iteration's updates beyond 1.5 times this KL; 0 = never"},
+      {.name = "target_kl",
+       .default_text = "0",
+       .min = 0,
+       .max = 100,
+       .help = "stops an iteration's updates beyond 1.5 times this KL; 0 = never"},
       {.name = "normalize_observations", .type = kFlag, .default_text = "false", .help = "running mean and deviation"},
-      {.name = "normalize_rewards", .type = kFlag, .default_text = "false", .help = "by the deviation of discounted returns"},
-      {.name = "shared_torso", .type = kFlag, .default_text = "false", .help = "actor and critic share their hidden layers"},
-      {.name = "log_sigma", .default_text = "0", .min = -20, .max = 5, .help = "initial log standard deviation of continuous actions"},
-      {.name = "adam_epsilon", .default_text = "1e-5", .min = 0, .max = 1, .help = "added to the root", .above_min = true},
+      {.name = "normalize_rewards",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "by the deviation of discounted returns"},
+      {.name = "shared_torso",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "actor and critic share their hidden layers"},
+      {.name = "log_sigma",
+       .default_text = "0",
+       .min = -20,
+       .max = 5,
+       .help = "initial log standard deviation of continuous actions"},
+      {.name = "adam_epsilon",
+       .default_text = "1e-5",
+       .min = 0,
+       .max = 1,
+       .help = "added to the root",
+       .above_min = true},
       {.name = "max_grad_norm", .default_text = "0.5", .min = 0, .max = 1e9, .help = "global-norm clip; 0 = off"},
-      {.name = "hidden", .type = kIntegerList, .default_text = "64,64", .min = 1, .max = 65536, .help = "widths of the hidden layers"},
-      {.name = "activation", .type = kChoice, .default_text = "tanh", .choices = "tanh|relu|linear", .help = "of the hidden layers"},
-      {.name = "initialization", .type = kChoice, .default_text = "orthogonal", .choices = "orthogonal|kaiming_uniform", .help = "of the weights"},
+      {.name = "hidden",
+       .type = kIntegerList,
+       .default_text = "64,64",
+       .min = 1,
+       .max = 65536,
+       .help = "widths of the hidden layers"},
+      {.name = "activation",
+       .type = kChoice,
+       .default_text = "tanh",
+       .choices = "tanh|relu|linear",
+       .help = "of the hidden layers"},
+      {.name = "initialization",
+       .type = kChoice,
+       .default_text = "orthogonal",
+       .choices = "orthogonal|kaiming_uniform",
+       .help = "of the weights"},
   };
   return kKeys;
 }

@@ -12,12 +12,12 @@ namespace stampede {
 struct RunResult {
   std::string algo, env;
   std::int64_t seed = 0;
-  std::int64_t env_steps = 0;         // valid transitions
+  std::int64_t env_steps = 0;  // valid transitions
   std::int64_t gradient_updates = 0;
-  double seconds_train = 0.0;         // collecting and learning
+  double seconds_train = 0.0;  // collecting and learning
   double seconds_eval = 0.0;
-  double seconds_total = 0.0;         // from the program's first line to now
-  double eval_return_mean = 0.0;      // of the final policy
+  double seconds_total = 0.0;     // from the program's first line to now
+  double eval_return_mean = 0.0;  // of the final policy
   double eval_return_std = 0.0;
   int eval_episodes = 0;
   std::optional<std::int64_t> solved_at_step;  // first of two consecutive evaluations at the threshold

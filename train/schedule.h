@@ -17,7 +17,8 @@ struct Schedule {
   std::int64_t rows = 1;
 
   double at(std::int64_t row) const {
-    const double progress = std::clamp(static_cast<double>(row) / static_cast<double>(std::max<std::int64_t>(1, rows)), 0.0, 1.0);
+    const double progress =
+        std::clamp(static_cast<double>(row) / static_cast<double>(std::max<std::int64_t>(1, rows)), 0.0, 1.0);
     switch (kind) {
       case ScheduleKind::kConstant:
         return start;

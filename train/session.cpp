@@ -81,8 +81,8 @@ class Session {
     trainer_->initialize();
     std::optional<std::int64_t> resume_step;
     if (options_.resume) resume_step = load();
-    std::vector<std::string> names{"charts/episodic_return", "charts/episodic_length", "charts/SPS", "charts/rows",
-                                   "charts/gradient_updates", "eval/return_mean", "eval/return_std"};
+    std::vector<std::string> names{"charts/episodic_return",  "charts/episodic_length", "charts/SPS",     "charts/rows",
+                                   "charts/gradient_updates", "eval/return_mean",       "eval/return_std"};
     for (const std::string& name : trainer_->metric_names()) names.push_back(name);
     metrics_ = std::make_unique<MetricsWriter>(options_.run_dir, names, resume_step);
     episodes_ = std::make_unique<EpisodeLog>(options_.run_dir, resume_step);
@@ -115,7 +115,8 @@ class Session {
     char text[96];
     for (const auto& [name, bytes] : trainer_->memory_budget()) {
       total += bytes;
-      std::snprintf(text, sizeof text, "%s%s %.1f", parts.empty() ? "" : ", ", name.c_str(), static_cast<double>(bytes) / 1048576.0);
+      std::snprintf(text, sizeof text, "%s%s %.1f", parts.empty() ? "" : ", ", name.c_str(),
+                    static_cast<double>(bytes) / 1048576.0);
       parts += text;
     }
     std::fprintf(stderr, "memory budget on %s: %.1f MiB (%s)\n", std::string(device_name(stream_.device())).c_str(),
@@ -203,8 +204,9 @@ class Session {
 
   [[noreturn]] void fail_on_nan() {
     progress_.interrupt();
-    const std::string kept = saved_ ? "the last good checkpoint is " + checkpoint_path() + " at step " + std::to_string(saved_rows_)
-                                    : "no checkpoint was written before";
+    const std::string kept =
+        saved_ ? "the last good checkpoint is " + checkpoint_path() + " at step " + std::to_string(saved_rows_)
+               : "no checkpoint was written before";
     throw RuntimeError("the loss or its gradient is not finite near step " + std::to_string(trainer_->rows()) +
                        " (parameters were left as they were); " + kept);
   }
@@ -217,7 +219,9 @@ class Session {
     seconds_eval_ += seconds_since(start);
     evaluated_now_ = true;
     evaluations_->write(steps, last_evaluation_.return_mean, last_evaluation_.return_std, last_evaluation_.episodes);
-    metrics_->write({steps, {{"eval/return_mean", last_evaluation_.return_mean}, {"eval/return_std", last_evaluation_.return_std}}});
+    metrics_->write(
+        {steps,
+         {{"eval/return_mean", last_evaluation_.return_mean}, {"eval/return_std", last_evaluation_.return_std}}});
     note_threshold(steps);
   }
 
@@ -234,7 +238,8 @@ class Session {
   void save() {
     CheckpointInfo info{std::string(options_.algorithm.id), options_.env.spec.id, options_.config.to_toml()};
     const std::size_t replay = trainer_->replay_bytes();
-    info.with_replay = replay > 0 && replay <= static_cast<std::size_t>(options_.config.integer("replay_checkpoint_mib")) << 20;
+    info.with_replay =
+        replay > 0 && replay <= static_cast<std::size_t>(options_.config.integer("replay_checkpoint_mib")) << 20;
     info.evaluations = evaluation_count_;
     metrics_->flush();
     episodes_->flush();

@@ -7,10 +7,10 @@
 namespace stampede {
 
 struct PpoLossConfig {
-  float clip = 0.2f;           // epsilon of the ratio's interval [1 - clip, 1 + clip]
-  float value_clip = 0.0f;     // interval of the value around its old one; 0 = unclipped
-  float entropy_weight = 0.0f; // c2
-  float value_weight = 0.5f;   // c1
+  float clip = 0.2f;            // epsilon of the ratio's interval [1 - clip, 1 + clip]
+  float value_clip = 0.0f;      // interval of the value around its old one; 0 = unclipped
+  float entropy_weight = 0.0f;  // c2
+  float value_weight = 0.5f;    // c1
 };
 
 // What the rollout recorded of one row; advantage is already normalised.
@@ -49,10 +49,9 @@ HD float value_gradient(const PpoLossConfig& config, const PpoSample& sample, fl
     const float bounded = clamp(moved, -config.value_clip, config.value_clip);
     const float clipped_error = sample.old_value + bounded - sample.target;
     const float clipped_loss = 0.5f * clipped_error * clipped_error;
-    if (moved != bounded && clipped_loss > loss) {
-      loss = clipped_loss;
-      gradient = 0.0f;
-    }
+    const bool worse = (moved != bounded) & (clipped_loss > loss);
+    loss = worse ? clipped_loss : loss;
+    gradient = worse ? 0.0f : gradient;
   }
   metrics[PpoRowMetrics::kValueLoss] = loss;
   return gradient;

@@ -69,10 +69,11 @@ class TowerModule : public torch::nn::Module {
     }
   }
 
-  void bind_gradients(float* gradients) {
-    for (std::size_t l = 0; l < linears_.size(); ++l) {
-      linears_[l]->weight.mutable_grad() = weight_view(layouts_[l], gradients);
-      linears_[l]->bias.mutable_grad() = bias_view(layouts_[l], gradients);
+  // In the order of parameters().
+  void append_gradient_views(float* gradients, std::vector<at::Tensor>& views) const {
+    for (const LayerLayout& layout : layouts_) {
+      views.push_back(weight_view(layout, gradients));
+      views.push_back(bias_view(layout, gradients));
     }
   }
 
@@ -110,12 +111,6 @@ class BoundTowers {
     parameters_ = parameters;
   }
 
-  void bind_gradients(float* gradients) {
-    if (gradients == gradients_) return;
-    for (const auto& tower : towers_) tower->bind_gradients(gradients);
-    gradients_ = gradients;
-  }
-
   std::vector<at::Tensor> forward(const at::Tensor& x) const {
     std::vector<at::Tensor> outputs;
     for (const auto& tower : towers_) outputs.push_back(tower->forward(x));
@@ -133,6 +128,13 @@ class BoundTowers {
     return views;
   }
 
+  std::vector<at::Tensor> gradient_views(float* gradients) const {
+    std::vector<at::Tensor> views;
+    for (const auto& tower : towers_) tower->append_gradient_views(gradients, views);
+    return views;
+  }
+
+  // Weight and bias of each layer, tower by tower.
   std::vector<at::Tensor> parameters() const {
     std::vector<at::Tensor> all;
     for (const auto& tower : towers_) {
@@ -144,7 +146,6 @@ class BoundTowers {
  private:
   std::vector<std::shared_ptr<TowerModule>> towers_;
   const float* parameters_ = nullptr;
-  const float* gradients_ = nullptr;
 };
 
 at::Tensor input_tensor(const NetworkSpec& spec, NetworkInput input, int rows) {
@@ -231,15 +232,18 @@ void TorchNetwork::backward(const Stream& stream, const float*, const float*, Ne
   with_readable_errors([&] {
     Workspace& own = workspace_of(workspace);
     if (own.outputs.empty()) throw RuntimeError("network=torch: backward without a forward that kept its graph");
-    own.training.bind_gradients(gradients);
     std::vector<at::Tensor> leaves = own.training.parameters();
-    if (d_inputs != nullptr && !spec().one_hot()) {
+    const std::vector<at::Tensor> views = own.training.gradient_views(gradients);
+    const bool with_inputs = d_inputs != nullptr && !spec().one_hot();
+    if (with_inputs) leaves.push_back(own.input);  // what is not listed costs nothing
+    const auto results =
+        torch::autograd::grad(own.outputs, leaves, own.training.output_views(spec(), d_outputs, rows), false, false);
+    const at::NoGradGuard no_gradient;
+    for (std::size_t p = 0; p < views.size(); ++p) views[p].add_(results[p]);
+    if (with_inputs) {
       std::fill_n(d_inputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().input_stride()), 0.0f);
-      own.input.mutable_grad() = view_of(d_inputs, {rows, spec().input_size()}, {spec().input_stride(), 1});
-      leaves.push_back(own.input);
+      view_of(d_inputs, {rows, spec().input_size()}, {spec().input_stride(), 1}).copy_(results.back());
     }
-    // Adds in place to the leaves' gradients, the views of our blocks. Leaves that are not listed cost nothing.
-    torch::autograd::backward(own.outputs, own.training.output_views(spec(), d_outputs, rows), false, false, leaves);
     own.outputs.clear();
     own.input.reset();
   });

@@ -10,8 +10,8 @@
 
 namespace stampede {
 
-// The modules' tensors are views of the parameter and gradient blocks that calls pass, so optimisers and checkpoints
-// see one layout for every implementation. Unlike other networks it keeps something between calls: an autograd graph
+// The modules' tensors are views of the parameter blocks that calls pass, so optimisers and checkpoints see one layout
+// for every implementation. Unlike other networks it keeps something between calls: an autograd graph
 // cannot lie in a float block, so the workspace's address names the graph that forward(keep = true) built, which lives
 // here until backward() consumed it. Threads may share the object as long as each has its own workspace.
 //

@@ -76,9 +76,8 @@ struct CartPole {
     const float inverse_mass = 1.0f / (p.mass_cart + p.mass_pole);
     const float pole_moment = p.mass_pole * p.half_length;
     const float temp = fused(pole_moment * s.theta_dot * s.theta_dot, angle.sin, force) * inverse_mass;
-    const float theta_acc =
-        (p.gravity * angle.sin - angle.cos * temp) /
-        (p.half_length * (4.0f / 3.0f - p.mass_pole * angle.cos * angle.cos * inverse_mass));
+    const float theta_acc = (p.gravity * angle.sin - angle.cos * temp) /
+                            (p.half_length * (4.0f / 3.0f - p.mass_pole * angle.cos * angle.cos * inverse_mass));
     const float x_acc = temp - pole_moment * theta_acc * angle.cos * inverse_mass;
     const float x_dot = fused(p.tau, x_acc, s.x_dot);
     const float theta_dot = fused(p.tau, theta_acc, s.theta_dot);
@@ -86,8 +85,8 @@ struct CartPole {
     s.theta = fused(p.tau, select_uniform(p.semi_implicit, theta_dot, s.theta_dot), s.theta);
     s.x_dot = x_dot;
     s.theta_dot = theta_dot;
-    const bool fallen = (s.x < -p.x_threshold) | (s.x > p.x_threshold) | (s.theta < -p.theta_threshold) |
-                        (s.theta > p.theta_threshold);
+    const bool fallen =
+        (s.x < -p.x_threshold) | (s.x > p.x_threshold) | (s.theta < -p.theta_threshold) | (s.theta > p.theta_threshold);
     return {select_uniform(p.sutton_barto_reward, fallen ? -1.0f : 0.0f, 1.0f), fallen};
   }
 

@@ -22,6 +22,17 @@ void PrintTo(const TabularCase& c, std::ostream* out) {
   for (const auto& [name, value] : c.parameters) *out << " " << name << "=" << value;
 }
 
+bool same_outcome(const Transition& a, const Transition& b) {
+  return a.next_state == b.next_state && std::abs(a.reward - b.reward) <= 1e-6 && a.terminated == b.terminated;
+}
+
+// Several places of a table may lead to the same outcome.
+double probability_of(const std::vector<Transition>& table, const Transition& outcome) {
+  double probability = 0;
+  for (const Transition& t : table) probability += same_outcome(t, outcome) ? t.probability : 0.0;
+  return probability;
+}
+
 class Tabular : public testing::TestWithParam<TabularCase> {};
 
 // Every (state, action) has a lane; over many rounds each lane's outcomes must be in its table, and those at the same
@@ -41,7 +52,7 @@ TEST_P(Tabular, StepsAgreeWithTransitions) {
     table.push_back(entry.transitions(parameters, lane / spec.action.count, lane % spec.action.count));
     for (int round = 0; round < kRounds; ++round) run.set_action(round, lane, lane % spec.action.count);
   }
-  double expected = 0, variance = 0, first_outcomes = 0;
+  double expected[3] = {}, variance[3] = {}, observed[3] = {};  // by place in the table
   for (int round = 0; round < kRounds; ++round) {
     for (int lane = 0; lane < lanes; ++lane) {
       const double state = lane / spec.action.count + spec.first_state;
@@ -49,25 +60,22 @@ TEST_P(Tabular, StepsAgreeWithTransitions) {
     }
     run.step(round);
     for (int lane = 0; lane < lanes; ++lane) {
-      double probability = 0, of_first = 0;
-      bool like_first = false;
-      const auto& first = table[lane][0];
-      for (const Transition& t : table[lane]) {
-        const bool same = static_cast<std::uint32_t>(t.next_state) == run.obs(round + 1, lane)[0] &&
-                          std::abs(t.reward - run.reward(round, lane)) <= 1e-6 &&
-                          t.terminated == ((run.flags(round, lane) & kTerminated) != 0);
-        if (same) probability += t.probability;
-        if (t.next_state == first.next_state && t.reward == first.reward) of_first += t.probability;
-        if (same && &t == &first) like_first = true;
+      const Transition got{0, static_cast<int>(run.obs(round + 1, lane)[0]), run.reward(round, lane),
+                           (run.flags(round, lane) & kTerminated) != 0};
+      ASSERT_GT(probability_of(table[lane], got), 0.0) << "state " << lane / spec.action.count << " action "
+                                                       << lane % spec.action.count << " went to " << got.next_state;
+      for (std::size_t place = 0; place < table[lane].size(); ++place) {
+        const double probability = probability_of(table[lane], table[lane][place]);
+        expected[place] += probability;
+        variance[place] += probability * (1 - probability);
+        observed[place] += same_outcome(table[lane][place], got);
       }
-      ASSERT_GT(probability, 0.0) << "state " << lane / spec.action.count << " action " << lane % spec.action.count
-                                  << " went to " << run.obs(round + 1, lane)[0];
-      expected += of_first;
-      variance += of_first * (1 - of_first);
-      first_outcomes += like_first;
     }
   }
-  EXPECT_LE(std::abs(first_outcomes - expected), 4.5 * std::sqrt(variance) + 1e-6 * expected);
+  for (int place = 0; place < 3; ++place) {
+    EXPECT_LE(std::abs(observed[place] - expected[place]), 4.5 * std::sqrt(variance[place]) + 1e-6 * expected[place])
+        << "place " << place << ": " << observed[place] << " of " << expected[place];
+  }
 }
 
 TEST_P(Tabular, ProbabilitiesSumToOne) {

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The groups of benchmarks that main() registers.
+#pragma once
+
+namespace stampede {
+
+void register_env_benchmarks();
+void register_mlp_benchmarks();
+void register_train_benchmarks();
+void register_process_benchmarks();
+
+}  // namespace stampede

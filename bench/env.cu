@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Environment steps per second: dynamics, Philox resets, observations, rewards and flags written into a ring.
+#include <benchmark/benchmark.h>
+
+#include <thread>
+
+#include "bench/benchmarks.h"
+#include "kernels/launch.h"
+#include "replay/trajectory_ring.h"
+#include "sim/registry.h"
+
+namespace stampede {
+namespace {
+
+constexpr int kRows = 32;
+
+// A uniformly random action per environment, drawn with Philox; continuous ones within [-1, 1].
+struct RandomActionOp {
+  std::uint32_t* records;
+  RecordLayout record;
+  Space action;
+  RandomKey key;
+
+  HD void operator()(int i) const {
+    const std::uint32_t word = key.lane_word(static_cast<std::uint32_t>(i));
+    std::uint32_t* const r = records + static_cast<std::size_t>(i) * static_cast<std::size_t>(record.words);
+    for (int k = 0; k < record.action_size; ++k) {
+      r[k] = action.is_discrete() ? uniform_below(word, static_cast<std::uint32_t>(action.count))
+                                  : float_bits(2.0f * uniform_float(word) - 1.0f);
+    }
+  }
+};
+
+class EnvRun {
+ public:
+  EnvRun(const EnvEntry& entry, int environments) : arena_(Device{}) {
+    build(entry, environments);
+    arena_.allocate("benchmark");
+    build(entry, environments);
+    const Stream stream = Stream::cpu();
+    env_->reset(stream, ring_->obs(0));
+    for (int t = 0; t <= kRows; ++t) draw_actions(stream, t, static_cast<std::uint64_t>(t));
+  }
+
+  void draw_actions(const Stream& stream, int slot, std::uint64_t row) {
+    for_each_index(
+        stream, env_->size(),
+        RandomActionOp{ring_->records(slot), env_->record_layout(), env_->spec().action, {7, row, Purpose::kAction}});
+  }
+  void step(const Stream& stream, bool random_policy) {
+    const std::int64_t row = ring_->head();
+    const int slot = ring_->slot(row);
+    if (random_policy) draw_actions(stream, slot, static_cast<std::uint64_t>(row));
+    env_->step(stream, 0, env_->size(),
+               {ring_->records(slot), ring_->obs(ring_->slot(row + 1)), static_cast<std::uint64_t>(row)});
+    ring_->advance();
+  }
+
+ private:
+  void build(const EnvEntry& entry, int environments) {
+    env_ = entry.make({}, environments, 1, 0, arena_);
+    ring_ = std::make_unique<TrajectoryRing>(
+        RingShape{environments, kRows, env_->obs_size(), env_->obs_type(), env_->record_layout(), 0}, arena_);
+  }
+
+  Arena arena_;
+  std::unique_ptr<VectorEnv> env_;
+  std::unique_ptr<TrajectoryRing> ring_;
+};
+
+void bench_env(benchmark::State& state, const std::string& id, int environments, int threads, bool random_policy) {
+  const EnvRegistry registry = builtin_environments();
+  EnvRun run(registry.find(id), environments);
+  const Stream stream = Stream::cpu(threads);
+  for (auto _ : state) run.step(stream, random_policy);
+  state.SetItemsProcessed(state.iterations() * environments);
+}
+
+void add(const std::string& id, int environments, int threads, bool random_policy) {
+  std::string name = "env/" + id + "/" + std::to_string(environments);
+  if (random_policy) name += "/random_policy";
+  if (threads > 1) name += "/threads:" + std::to_string(threads);
+  benchmark::RegisterBenchmark(name.c_str(), bench_env, id, environments, threads, random_policy)->UseRealTime();
+}
+
+}  // namespace
+
+void register_env_benchmarks() {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const EnvRegistry registry = builtin_environments();
+  for (const EnvEntry& entry : registry.entries()) {
+    add(entry.spec.id, 4096, 1, false);
+    add(entry.spec.id, 4096, 1, true);
+  }
+  for (int power = 0; power <= 18; power += 2) {
+    if (power != 12) add("CartPole-v1", 1 << power, 1, false);
+    if (power >= 10 && cores > 1) add("CartPole-v1", 1 << power, cores, false);
+  }
+}
+
+}  // namespace stampede

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The built program from the outside: start-up, first update, time to solve, memory.
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "bench/benchmarks.h"
+
+namespace stampede {
+namespace {
+
+struct ProcessResult {
+  int code;
+  double peak_mib;
+};
+
+// Runs the program with its output discarded.
+ProcessResult run_program_once(std::vector<std::string> words) {
+  std::vector<char*> argv{const_cast<char*>(STAMPEDE_PROGRAM)};
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int null = open("/dev/null", O_RDWR);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    execv(STAMPEDE_PROGRAM, argv.data());
+    _exit(127);
+  }
+  int status = 0;
+  rusage usage{};
+  wait4(child, &status, 0, &usage);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, static_cast<double>(usage.ru_maxrss) / 1024.0};
+}
+
+std::string scratch_folder() {
+  std::string path = (std::filesystem::temp_directory_path() / "stampede_bench_XXXXXX").string();
+  if (mkdtemp(path.data()) == nullptr) return "";
+  return path;
+}
+
+// {out} is replaced by a fresh folder, {seed} by 1, 2, 3, ...
+void bench_process(benchmark::State& state, const std::vector<std::string>& words) {
+  const std::string folder = scratch_folder();
+  int run = 0;
+  double peak = 0.0;
+  for (auto _ : state) {
+    ++run;
+    std::vector<std::string> arguments = words;
+    for (std::string& word : arguments) {
+      if (word == "{out}") word = folder + "/" + std::to_string(run);
+      if (word == "{seed}") word = "seed=" + std::to_string((run - 1) % 10 + 1);
+    }
+    const ProcessResult result = run_program_once(arguments);
+    if (result.code != 0) state.SkipWithError("the program failed");
+    peak = std::max(peak, result.peak_mib);
+  }
+  state.counters["peak_rss_MiB"] = peak;
+  state.SetItemsProcessed(state.iterations());
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+
+void register_process_benchmarks() {
+  const auto add = [](const char* name, const std::vector<std::string>& words) {
+    return benchmark::RegisterBenchmark(name, bench_process, words)->UseRealTime()->Unit(benchmark::kMillisecond);
+  };
+  add("startup/help", {"--help"});
+  // One iteration, then the evaluation of one episode and the checkpoint: an upper bound of the time to the first
+  // update.
+  add("startup/first_update",
+      {"train", "ppo", "CartPole-v1", "--quiet", "--out", "{out}", "total_steps=1", "eval_episodes=1"});
+  for (const char* algorithm : {"ppo", "dqn"}) {
+    add(("solve/" + std::string(algorithm) + "/CartPole-v1").c_str(),
+        {"train", algorithm, "CartPole-v1", "--quiet", "--stop-at", "475", "--out", "{out}", "{seed}"})
+        ->Iterations(1)
+        ->Repetitions(10);
+  }
+}
+
+}  // namespace stampede

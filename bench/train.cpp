@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole training loops: PPO steps per second, DQN updates per second with sampling.
+#include <benchmark/benchmark.h>
+
+#include <thread>
+
+#include "bench/benchmarks.h"
+#include "train/session.h"
+
+namespace stampede {
+namespace {
+
+using Settings = std::vector<std::pair<const char*, std::string>>;
+
+std::unique_ptr<Trainer> make_trainer(const EnvRegistry& registry, const char* algorithm, const char* env, int threads,
+                                      const Settings& settings) {
+  const AlgorithmEntry& entry = find_algorithm(algorithm);
+  Config config = make_config(entry, registry.find(env));
+  for (const auto& [key, value] : settings) config.set(key, value, ConfigLayer::kCommandLine);
+  auto trainer = entry.make({config, registry.find(env), {}, Stream::cpu(threads), network_factory(config)});
+  trainer->initialize();
+  return trainer;
+}
+
+// The setting of the JAX script in PureJaxRL's style: two networks 64-64 tanh, 128 steps, 4 epochs of 4 minibatches.
+void bench_ppo(benchmark::State& state, const char* env, int environments, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const auto trainer = make_trainer(registry, "ppo", env, threads,
+                                    {{"num_envs", std::to_string(environments)},
+                                     {"rollout_steps", "128"},
+                                     {"epochs", "4"},
+                                     {"minibatches", "4"},
+                                     {"learning_rate", "0.00025"},
+                                     {"entropy_coef", "0.01"},
+                                     {"clip_value", "true"},
+                                     {"hidden", "64,64"},
+                                     {"activation", "tanh"},
+                                     {"shared_torso", "false"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "1000000000"}});
+  trainer->iterate();
+  const std::int64_t before = trainer->env_steps();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(trainer->env_steps() - before);
+}
+
+void bench_dqn(benchmark::State& state, int width, int batch, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const std::string hidden = std::to_string(width) + "," + std::to_string(width);
+  constexpr int kUpdates = 64;
+  const auto trainer = make_trainer(registry, "dqn", "CartPole-v1", threads,
+                                    {{"num_envs", "8"},
+                                     {"hidden", hidden},
+                                     {"batch_size", std::to_string(batch)},
+                                     {"buffer_size", "100000"},
+                                     {"learning_starts", "1000"},
+                                     {"train_interval", "128"},
+                                     {"gradient_steps", std::to_string(kUpdates)},
+                                     {"n_step", "1"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "100000"}});
+  while (trainer->updates() < kUpdates) trainer->iterate();
+  const std::int64_t before = trainer->updates();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(trainer->updates() - before);
+  state.SetLabel("includes 1024 environment steps per 64 updates");
+}
+
+std::string with_threads(std::string name, int threads) {
+  return threads > 1 ? name + "/threads:" + std::to_string(threads) : name;
+}
+
+}  // namespace
+
+void register_train_benchmarks() {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  benchmark::RegisterBenchmark("train/ppo/CartPole-v1/1024", bench_ppo, "CartPole-v1", 1024, cores)->UseRealTime();
+  if (cores > 1) {
+    benchmark::RegisterBenchmark("train/ppo/CartPole-v1/1024/threads:1", bench_ppo, "CartPole-v1", 1024, 1)
+        ->UseRealTime();
+  }
+  for (const int environments : {4, 64, 4096}) {
+    benchmark::RegisterBenchmark(("train/ppo/CartPole-v1/" + std::to_string(environments)).c_str(), bench_ppo,
+                                 "CartPole-v1", environments, environments < 64 ? 1 : cores)
+        ->UseRealTime();
+  }
+  for (const int width : {64, 256}) {
+    for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
+      const std::string name = "train/dqn/updates/" + std::to_string(width) + "x" + std::to_string(width) + "/64";
+      benchmark::RegisterBenchmark(with_threads(name, threads).c_str(), bench_dqn, width, 64, threads)->UseRealTime();
+    }
+  }
+}
+
+}  // namespace stampede
