@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "kernels/error.h"
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 #include "train/parse_value.h"
 
 namespace stampede {

@@ -7,7 +7,7 @@
 #include "cli/command.h"
 #include "kernels/error.h"
 #include "train/algorithms.h"
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 
 namespace stampede {
 namespace {
@@ -16,7 +16,7 @@ constexpr OptionSpec kOptions[] = {{"markdown", "", "environments as a table for
 
 std::string number_text(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
+  std::snprintf(text, sizeof text, "%.7g", value);  // the digits that a float holds
   return text;
 }
 

@@ -6,7 +6,7 @@
 
 #include "cli/command.h"
 #include "kernels/error.h"
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 
 namespace stampede {
 namespace {

@@ -39,8 +39,9 @@ int resume_command(const CommandContext& context, std::span<const std::string> w
                      "; to train on give a larger total_steps=N");
   }
   const bool quiet = arguments.flag("quiet");
+  const SignalGuard signals;
   const RunResult result =
-      run_session({algorithm, env, config, run, true, arguments.real("stop-at"), !quiet, resolve_threads(config)});
+      run_session({algorithm, env, config, run, true, arguments.real("stop-at"), !quiet, resolve_threads(config), &signals});
   write_file_atomically(run + "/result.json", to_json(result) + "\n");
   if (arguments.flag("json")) std::cout << to_json(result) << "\n";
   if (!quiet) {

@@ -41,12 +41,12 @@ void print_result(const RunResult& r) {
 }
 
 RunResult train_one(const TrainRequest& request, const Config& config, const std::string& folder, int threads,
-                    bool show_progress) {
+                    bool show_progress, const SignalGuard& signals) {
   write_file_atomically(folder + "/config.toml", "algorithm = \"" + std::string(request.algorithm.id) +
                                                      "\"\nenvironment = \"" + request.env.spec.id + "\"\n" +
                                                      config.to_toml());
-  const RunResult result =
-      run_session({request.algorithm, request.env, config, folder, false, request.stop_at, show_progress, threads});
+  const RunResult result = run_session(
+      {request.algorithm, request.env, config, folder, false, request.stop_at, show_progress, threads, &signals});
   write_file_atomically(folder + "/result.json", to_json(result) + "\n");
   return result;
 }
@@ -66,15 +66,16 @@ std::vector<RunResult> train_seeds(const TrainRequest& request, const std::strin
   std::atomic<int> next{0};
   std::mutex mutex;
   std::exception_ptr failure;
+  const SignalGuard signals;
   const auto work = [&] {
-    for (int k = next++; k < seeds; k = next++) {
+    for (int k = next++; k < seeds && !signals.requested(); k = next++) {
       try {
         Config config = request.config;
         const std::string seed = std::to_string(config.integer("seed") + k);
         config.set("seed", seed, ConfigLayer::kCommandLine);
         config.set("threads", "1", ConfigLayer::kCommandLine);
         const std::string run = make_run_folder(folder + "/seed_" + seed, "");
-        results[static_cast<std::size_t>(k)] = train_one(request, config, run, 1, false);
+        results[static_cast<std::size_t>(k)] = train_one(request, config, run, 1, false, signals);
         const std::lock_guard lock(mutex);
         if (!request.quiet) print_result(results[static_cast<std::size_t>(k)]);
       } catch (...) {
@@ -89,6 +90,7 @@ std::vector<RunResult> train_seeds(const TrainRequest& request, const std::strin
   for (int t = 0; t < std::min(cores, seeds); ++t) pool.emplace_back(work);
   for (std::thread& thread : pool) thread.join();
   if (failure) std::rethrow_exception(failure);
+  std::erase_if(results, [](const RunResult& r) { return r.run_dir.empty(); });  // not begun before a signal came
   return results;
 }
 
@@ -128,7 +130,9 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
     std::cout << to_json(results) << "\n";
     return 0;
   }
-  const RunResult result = train_one(request, request.config, folder, resolve_threads(request.config), !request.quiet);
+  const SignalGuard signals;
+  const RunResult result =
+      train_one(request, request.config, folder, resolve_threads(request.config), !request.quiet, signals);
   if (request.json) std::cout << to_json(result) << "\n";
   if (!request.quiet) print_result(result);
   return 0;

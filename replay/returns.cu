@@ -31,7 +31,8 @@ struct GaeOp {
       const float* const n = next + static_cast<std::size_t>(i) * stride;
       const float value = e[RolloutExtra::kValue];
       const float bootstrap = flags & kTerminated ? 0.0f : n[RolloutExtra::kValue];
-      const float following = (flags & kEpisodeEnd) | static_cast<std::uint32_t>(last) ? 0.0f : n[RolloutExtra::kAdvantage];
+      const float following =
+          (flags & kEpisodeEnd) | static_cast<std::uint32_t>(last) ? 0.0f : n[RolloutExtra::kAdvantage];
       const float delta = fused(gamma, bootstrap, r.reward(index) * scale) - value;
       const float advantage = fused(gamma * lambda, following, delta);
       const bool valid = flags & kValid;

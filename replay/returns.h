@@ -23,8 +23,8 @@ struct RolloutExtra {
 
 // Generalised advantage estimation, Schulman et al. 2016 (arXiv:1506.02438), equation 16. Reads the values of slots
 // 0 ... T (an invalid row's value is the bootstrap of the truncation before it) and writes advantages and returns
-// (= advantage + value) of slots 0 ... T - 1; 0 on invalid rows. lambda = 1 gives Monte Carlo minus V, lambda = 0 the TD
-// error. Rewards are multiplied by *reward_scale (device memory; null = 1). Stream-ordered.
+// (= advantage + value) of slots 0 ... T - 1; 0 on invalid rows. lambda = 1 gives Monte Carlo minus V, lambda = 0 the
+// TD error. Rewards are multiplied by *reward_scale (device memory; null = 1). Stream-ordered.
 void compute_gae(const Stream& stream, const RingView& ring, float gamma, float lambda, const float* reward_scale);
 
 // Discounted returns without bootstrap beyond terminations: kReturn of slots 0 ... T - 1 from rewards and the values of

@@ -11,12 +11,12 @@
 namespace stampede {
 
 struct RingShape {
-  int environments = 1;    // N
-  int rows = 1;            // T: transitions kept per environment
-  int obs_size = 1;        // D
+  int environments = 1;  // N
+  int rows = 1;          // T: transitions kept per environment
+  int obs_size = 1;      // D
   ObsType obs_type = ObsType::kFloat32;
   RecordLayout record;
-  int extra_size = 0;      // floats that the algorithm keeps beside each row, such as log-probability and value
+  int extra_size = 0;  // floats that the algorithm keeps beside each row, such as log-probability and value
 };
 
 // Read access for kernels. Row t lives in slot (t - base) mod (T + 1); flat index = slot * N + environment.
@@ -47,13 +47,13 @@ class TrajectoryRing {
 
   const RingShape& shape() const { return view_.shape; }
   const RingView& view() const { return view_; }
-  std::int64_t head() const { return head_; }                 // rows written so far
-  int stored_rows() const;                                    // complete rows behind the head, at most T
+  std::int64_t head() const { return head_; }  // rows written so far
+  int stored_rows() const;                     // complete rows behind the head, at most T
   int slot(std::int64_t row) const { return static_cast<int>((row - base_) % view_.slots()); }
 
-  void* obs(int slot) const;                // [N, D]
-  std::uint32_t* records(int slot) const;   // [N, record words]
-  float* extra(int slot) const;             // [N, extra_size]
+  void* obs(int slot) const;               // [N, D]
+  std::uint32_t* records(int slot) const;  // [N, record words]
+  float* extra(int slot) const;            // [N, extra_size]
 
   // A row was written: its slot's successor is the new head.
   void advance(int rows = 1) { head_ += rows; }

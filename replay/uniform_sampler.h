@@ -22,8 +22,8 @@ struct SampledRow {
   int environment = 0;
 };
 
-// Sampleable: valid, and n rows long or ended within the window. Invalid draws are repeated up to 16 times; then the row
-// before is taken, which ended an episode and is valid.
+// Sampleable: valid, and n rows long or ended within the window. Invalid draws are repeated up to 16 times; then the
+// row before is taken, which ended an episode and is valid.
 struct UniformSampler {
   RingView ring;
   SampleWindow window;

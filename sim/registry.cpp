@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "kernels/error.h"
-#include "kernels/nearest_name.h"
+#include "kernels/nearest_match.h"
 
 namespace stampede {
 namespace {
@@ -49,12 +49,12 @@ void EnvRegistry::add(EnvEntry entry) {
 }
 
 const EnvEntry& EnvRegistry::find(std::string_view id) const {
-  std::vector<std::string> known;
+  std::vector<std::string_view> known;
   for (const EnvEntry& entry : entries_) {
     if (entry.spec.id == id) return entry;
     known.emplace_back(entry.spec.id);
   }
-  throw UsageError("unknown environment '" + std::string(id) + "'" + suggestion(id, known));
+  throw UsageError(unknown_name_message("environment", id, known));
 }
 
 float parse_real_param(const ParamInfo& info, std::string_view text) {
@@ -106,9 +106,9 @@ EnvParameters parse_parameter_list(std::string_view text) {
 }
 
 void throw_unknown_param(const EnvSpec& spec, std::string_view name, const std::vector<ParamInfo>& known) {
-  std::vector<std::string> names;
-  for (const ParamInfo& info : known) names.push_back(info.name);
-  throw UsageError(std::string(spec.id) + " has no parameter '" + std::string(name) + "'" + suggestion(name, names));
+  std::vector<std::string_view> names;
+  for (const ParamInfo& info : known) names.emplace_back(info.name);
+  throw UsageError(unknown_name_message(std::string(spec.id) + " parameter", name, names));
 }
 
 }  // namespace stampede

@@ -6,7 +6,7 @@
 
 #include "kernels/error.h"
 #include "train/dqn_trainer.h"
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
 

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "kernels/error.h"
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 #include "train/parse_value.h"
 #include "train/text_file.h"
 #include "train/toml_reader.h"

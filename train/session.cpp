@@ -16,7 +16,6 @@
 #include "train/episode_log.h"
 #include "train/metrics_writer.h"
 #include "train/progress_line.h"
-#include "train/signal_guard.h"
 #include "train/torch_library.h"
 
 namespace stampede {
@@ -53,12 +52,11 @@ class Session {
 
   RunResult run() {
     begin();
-    const SignalGuard signals;
     loop_start_ = Clock::now();
     while (!finished_ && trainer_->rows() + trainer_->rows_per_iteration() <= last_row()) {
       trainer_->iterate();
       after_iteration();
-      if (signals.requested()) return interrupted();
+      if (options_.signals && options_.signals->requested()) return interrupted();
     }
     trainer_->env_steps();  // waits for what is still enqueued
     seconds_train_ = train_seconds();

@@ -8,6 +8,7 @@
 
 #include "train/algorithms.h"
 #include "train/run_result.h"
+#include "train/signal_guard.h"
 
 namespace stampede {
 
@@ -20,6 +21,7 @@ struct SessionOptions {
   std::optional<double> stop_at;  // end once two consecutive evaluations reach this mean return
   bool show_progress = true;      // progress line and messages on stderr
   int threads = 1;                // resolved
+  const SignalGuard* signals = nullptr;  // polled after every iteration; a signal saves and ends the run
 };
 
 // Throws UsageError before any work for values that do not fit, RuntimeError when something fails while running; a

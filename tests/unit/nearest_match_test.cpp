@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 
 #include <gtest/gtest.h>
 
@@ -25,6 +25,8 @@ TEST(NearestMatch, FindsTheFirstOfTheNearest) {
   EXPECT_EQ(nearest_match("CartPole-v", kNames), "CartPole-v1");
   EXPECT_EQ(nearest_match("CartPole", kNames), "CartPole-v1");
   EXPECT_EQ(nearest_match("Taxi-v3", kNames), "Taxi-v4");
+  EXPECT_EQ(nearest_match("cartpol", kNames), "CartPole-v1");  // a beginning, however much is missing
+  EXPECT_EQ(nearest_match("Pend", kNames), "Pendulum-v1");
   EXPECT_EQ(nearest_match("Breakout", kNames), std::nullopt);
   EXPECT_EQ(nearest_match("", kNames), std::nullopt);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/nearest_match.h"
+#include "kernels/nearest_match.h"
 
 #include <algorithm>
 #include <vector>
@@ -33,8 +33,9 @@ std::optional<std::string_view> nearest_match(std::string_view name, std::span<c
   std::size_t best_distance = 0;
   for (const std::string_view candidate : candidates) {
     const std::size_t longest = std::max(name.size(), candidate.size());
+    const bool beginning = name.size() >= 3 && edit_distance(name, candidate.substr(0, name.size())) == 0;
     const std::size_t distance = edit_distance(name, candidate);
-    if (distance > std::max<std::size_t>(2, longest / 3) || distance >= longest) continue;
+    if (!beginning && (distance > std::max<std::size_t>(2, longest / 3) || distance >= longest)) continue;
     if (best && distance >= best_distance) continue;
     best = candidate;
     best_distance = distance;
