@@ -15,19 +15,19 @@ inline constexpr int kCpuChunk = 1024;
 
 #ifdef __CUDACC__
 template <class F>
-__global__ void index_kernel(int n, F functor) {
+__global__ void index_kernel(int n, const __grid_constant__ F functor) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i < n) functor(i);
 }
 
 template <class F>
-__global__ void chunk_kernel(int n, F functor) {
+__global__ void chunk_kernel(int n, const __grid_constant__ F functor) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i < n) functor(i, i + 1);
 }
 
 template <class F>
-__global__ void block_kernel(F functor) {
+__global__ void block_kernel(const __grid_constant__ F functor) {
   functor();
 }
 

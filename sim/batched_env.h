@@ -24,12 +24,19 @@ struct StateColumns {
   HD State load(int i) const {
     State state;
 #pragma GCC unroll 32
-    for (int w = 0; w < kWords; ++w) __builtin_memcpy(reinterpret_cast<char*>(&state) + 4 * w, at(w, i), 4);
+    for (int w = 0; w < kWords; ++w) {
+      const std::uint32_t word = *at(w, i);  // a whole word: nvcc would copy memory of unknown alignment byte by byte
+      __builtin_memcpy(reinterpret_cast<char*>(&state) + 4 * w, &word, 4);
+    }
     return state;
   }
   HD void store(int i, const State& state) const {
 #pragma GCC unroll 32
-    for (int w = 0; w < kWords; ++w) __builtin_memcpy(at(w, i), reinterpret_cast<const char*>(&state) + 4 * w, 4);
+    for (int w = 0; w < kWords; ++w) {
+      std::uint32_t word;
+      __builtin_memcpy(&word, reinterpret_cast<const char*>(&state) + 4 * w, 4);
+      *at(w, i) = word;
+    }
   }
 
   HD std::uint32_t* at(int w, int i) const {
@@ -127,7 +134,11 @@ struct StepOp {
 
   HD void step_lanes(int begin, int end) const {
     constexpr int kWords = Batch::kRecord.words;
+#ifdef __CUDA_ARCH__
+    const Batch& b = batch;  // stays in parameter memory, where a map can be indexed
+#else
     const Batch b = batch;  // a local copy: its pointers are loop invariants for the vectoriser
+#endif
     std::uint32_t* const records = row.records;
     std::uint32_t* const obs = static_cast<std::uint32_t*>(row.next_obs);
     const RandomKey key{b.seed, row.row, Purpose::kEnvironmentStep};
@@ -137,7 +148,10 @@ struct StepOp {
       typename Batch::State s = b.state.load(i);
       std::uint32_t* const record = records + static_cast<std::size_t>(i) * kWords;
       typename Batch::Action action;
-      __builtin_memcpy(&action, record, sizeof action);
+      std::uint32_t action_words[Batch::kActionWords];
+#pragma GCC unroll 32
+      for (int w = 0; w < Batch::kActionWords; ++w) action_words[w] = record[w];
+      __builtin_memcpy(&action, action_words, sizeof action);
       Rng rng(key, b.first + static_cast<std::uint32_t>(i));
       const StepResult result = E::step(b.params, s, action, rng);
       b.state.store(i, s);
@@ -159,20 +173,25 @@ struct StepOp {
   }
 
   HD void restart_lanes(const std::int32_t* resetting, int count) const {
-    constexpr int kWords = Batch::kRecord.words;
+#ifdef __CUDA_ARCH__
+    // Not a loop: the compiler does not know that there is at most one, and would put the array into local memory.
+    if (count > 0) restart_lane(resetting[0], batch.draw_start(resetting[0], row.row + 1));
+#else
     // Drawing goes into columns first: that loop vectorises, the scattered stores do not.
     const Batch b = batch;
     std::uint32_t words[sizeof(typename Batch::State) / 4 * Batch::kMaxRange];
     const StateColumns<typename Batch::State> starts{words, Batch::kMaxRange};
     STAMPEDE_INDEPENDENT
     for (int k = 0; k < count; ++k) starts.store(k, b.draw_start(resetting[k], row.row + 1));
-    for (int k = 0; k < count; ++k) {
-      const int i = resetting[k];
-      b.start_lane(i, starts.load(k), static_cast<std::uint32_t*>(row.next_obs));
-      std::uint32_t* const record = row.records + static_cast<std::size_t>(i) * kWords;
-      record[Batch::kActionWords] = 0;
-      record[Batch::kActionWords + 1] = 0;
-    }
+    for (int k = 0; k < count; ++k) restart_lane(resetting[k], starts.load(k));
+#endif
+  }
+
+  HD void restart_lane(int i, const typename Batch::State& start) const {
+    batch.start_lane(i, start, static_cast<std::uint32_t*>(row.next_obs));
+    std::uint32_t* const record = row.records + static_cast<std::size_t>(i) * Batch::kRecord.words;
+    record[Batch::kActionWords] = 0;
+    record[Batch::kActionWords + 1] = 0;
   }
 };
 

@@ -41,8 +41,8 @@ struct StepResult {
 class ObsWriter {
  public:
   HD explicit ObsWriter(std::uint32_t* words) : words_(words) {}
-  HD void set(int k, float value) { __builtin_memcpy(words_ + k, &value, sizeof value); }
-  HD void set(int k, std::int32_t value) { __builtin_memcpy(words_ + k, &value, sizeof value); }
+  HD void set(int k, float value) { words_[k] = float_bits(value); }
+  HD void set(int k, std::int32_t value) { words_[k] = static_cast<std::uint32_t>(value); }
 
  private:
   std::uint32_t* words_;  // [D]

@@ -14,7 +14,7 @@ say() { echo "gpu_bundle: $*" >&2; }
 die() { say "$*"; exit 1; }
 
 configure_and_build() {
-  local origin="-Wl,-rpath,'\$ORIGIN'"
+  local origin="-Wl,-rpath,'\$ORIGIN',--disable-new-dtags"  # DT_RPATH also serves the libraries' own needs
   cmake -S "$root" -B "$build" -G Ninja -DSTAMPEDE_CUDA=ON -DSTAMPEDE_PORTABLE=ON -DSTAMPEDE_TORCH=OFF \
     -DSTAMPEDE_CUDA_ARCHITECTURES=90 -DCMAKE_SKIP_RPATH=ON \
     "-DCMAKE_EXE_LINKER_FLAGS=-static-libstdc++ -static-libgcc $origin" >"$build.log" 2>&1 || show_log
@@ -22,7 +22,7 @@ configure_and_build() {
   cmake --build "$build" --target stampede >>"$build.log" 2>&1 || show_log
   local target
   for target in stampede_tests stampede_bench; do
-    cmake --build "$build" --target help | grep -q "^$target:" || { say "$target is not built here"; continue; }
+    ninja -C "$build" -t query "$target" >/dev/null 2>&1 || { say "$target is not built here"; continue; }
     cmake --build "$build" --target "$target" >>"$build.log" 2>&1 || show_log
   done
 }
