@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums per-row metrics of a tile in ascending row order.
+// Sums per-row metrics of a tile in an order that depends on the number of rows alone.
 #pragma once
 
 #include "kernels/stream.h"

@@ -21,13 +21,14 @@ using NetworkFactory = std::function<std::unique_ptr<Network>(const NetworkSpec&
 // shape on any number of threads. A device that takes whole batches has one group.
 int gradient_groups(const Stream& stream, const Network& network, int batch);
 
-// Calls work(group, begin, end, worker, serial stream) for every group of rows [0, batch), in parallel on a CPU stream;
+// Calls work(group, begin, end, worker, stream) for every group of rows [0, batch), in parallel on a CPU stream;
 // worker in [0, stream.threads()) names the scratch to use. Rethrows what a group threw.
 template <class Work>
 void for_each_group(const Stream& stream, int batch, int groups, const Work& work) {
   const Stream serial = stream.serial();
   const auto begin_of = [&](int g) { return static_cast<int>(static_cast<std::int64_t>(g) * batch / groups); };
-  if (stream.threads() == 1 || groups == 1) {
+  if (groups == 1) return work(0, 0, batch, 0, stream);  // a library that takes whole batches has its own threads
+  if (stream.threads() == 1) {
     for (int g = 0; g < groups; ++g) work(g, begin_of(g), begin_of(g + 1), 0, serial);
     return;
   }

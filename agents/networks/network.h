@@ -13,12 +13,12 @@ namespace stampede {
 
 // One of the two is set: prepared float rows, or class indices when the spec is one-hot.
 struct NetworkInput {
-  const float* features = nullptr;    // [rows, input_stride], padding zero
+  const float* features = nullptr;        // [rows, input_stride], padding zero
   const std::int32_t* classes = nullptr;  // [rows]
 };
 
 // Parameters, gradients and workspaces are passed in; the object itself holds no state that a call changes, so threads
-// share it. Every result depends on a row's own inputs only: batch size and tiling change no bit.
+// share it. An output row depends on the row's own inputs only: batch size and tiling change no bit.
 class Network {
  public:
   virtual ~Network() = default;

@@ -179,7 +179,7 @@ void with_readable_errors(const Work& work) {
 struct TorchNetwork::Workspace {
   explicit Workspace(const NetworkSpec& spec) : inference(spec), training(spec) {}
 
-  // Apart, because binding other parameters would change what a kept graph refers to.
+  // Apart, so that evaluating other parameters (a target network) touches no kept graph and rebinds nothing.
   BoundTowers inference, training;
   at::Tensor input;
   std::vector<at::Tensor> outputs;  // with their graph, from forward(keep = true) to backward()

@@ -11,12 +11,13 @@
 namespace stampede {
 
 // The modules' tensors are views of the parameter blocks that calls pass, so optimisers and checkpoints see one layout
-// for every implementation. Unlike other networks it keeps something between calls: an autograd graph
-// cannot lie in a float block, so the workspace's address names the graph that forward(keep = true) built, which lives
-// here until backward() consumed it. Threads may share the object as long as each has its own workspace.
+// for every implementation. Unlike other networks it keeps something between calls: an autograd graph cannot lie in a
+// float block, so the workspace's address names the graph that forward(keep = true) built, which lives here until
+// backward() consumed it. Threads may share the object as long as each has its own workspace.
 //
 // Every call throws RuntimeError for a CUDA stream and for whatever LibTorch reports, such as a class out of range.
-// It computes on stream.threads() threads, on one inside a parallel region.
+// It computes on stream.threads() threads, on one inside a parallel region; unlike MlpNetwork's, the last bits of its
+// results may depend on threads, batch size and processor.
 class TorchNetwork final : public Network {
  public:
   explicit TorchNetwork(NetworkSpec spec);

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both networks against autograd in double, and what LibTorch's network promises beyond numbers.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "agents/networks/mlp_network.h"
+#include "kernels/error.h"
+#include "tests/oracle/random_cases.h"
+#include "train/torch_library.h"
+
+namespace stampede {
+namespace {
+
+// The memory of one network's calls.
+struct Calls {
+  Calls(const Network& network, int rows)
+      : outputs(Device{}, static_cast<std::size_t>(rows * network.spec().output_stride())),
+        gradients(Device{}, network.spec().parameter_count()),
+        d_inputs(Device{}, static_cast<std::size_t>(rows * network.spec().input_stride())),
+        workspace(Device{}, network.workspace_size(rows, true)),
+        prepared(Device{}, network.prepared_size()) {}
+
+  void forward(const Network& network, const NetworkCase& c, bool keep, const float* parameters) {
+    network.forward(stream, parameters, c.input(), c.rows, keep, workspace.data(), outputs.data());
+  }
+  void backward(const Network& network, const NetworkCase& c, bool with_inputs) {
+    network.prepare_backward(stream, c.parameters.data(), prepared.data());
+    network.backward(stream, c.parameters.data(), prepared.data(), c.input(), c.rows, c.d_outputs.data(),
+                     workspace.data(), gradients.data(), with_inputs ? d_inputs.data() : nullptr);
+  }
+
+  Stream stream = Stream::cpu(1);
+  Buffer<float> outputs, gradients, d_inputs, workspace, prepared;
+};
+
+// Largest difference, in units of the reference's largest magnitude: sums of different lengths share one bound.
+double relative_error(const Buffer<float>& values, const std::vector<double>& reference) {
+  EXPECT_EQ(values.size(), reference.size());
+  double error = 0.0, largest = 1e-3;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    error = std::max(error, std::fabs(static_cast<double>(values.data()[i]) - reference[i]));
+    largest = std::max(largest, std::fabs(reference[i]));
+  }
+  return std::isfinite(error) ? error / largest : INFINITY;
+}
+
+// Float rounding of sums over up to 257 rows and 100 inputs; measured: 6.2e-7.
+constexpr double kTolerance = 3e-6;
+
+struct Shape {
+  std::string name;
+  NetworkSpec spec;
+};
+
+std::vector<Shape> shapes() {
+  using enum Activation;
+  const HeadSpec policy{"policy", 3, 0.01f}, value{"value", 1, 1.0f}, q{"q", 17, 1.0f};
+  return {
+      {"separate tanh", {4, false, {{"actor", {64, 64}, kTanh, {policy}}, {"critic", {64, 64}, kTanh, {value}}}}},
+      {"shared relu",
+       {17, false, {{"torso", {100, 17}, kRelu, {policy, value, {"extra", 2, 1.0f}}}}, {{"log_sigma", 3, -0.5f}}}},
+      {"narrow tanh", {2, false, {{"q", {2}, kTanh, {q}}}}},
+      {"linear", {31, false, {{"q", {64}, kLinear, {q}}}}},
+      {"no hidden layer", {100, false, {{"q", {}, kTanh, {q}}}}},
+      {"unequal towers", {33, false, {{"actor", {17, 100, 2}, kRelu, {policy}}, {"critic", {31}, kTanh, {value}}}}},
+      {"one-hot relu", {31, true, {{"q", {33, 64}, kRelu, {q}}}}},
+      {"one-hot towers", {500, true, {{"actor", {64}, kTanh, {policy}}, {"critic", {}, kTanh, {value}}}}},
+  };
+}
+
+using MakeNetwork = std::function<std::unique_ptr<Network>(const NetworkSpec&)>;
+
+void check_all_shapes(const MakeNetwork& make) {
+  for (const Shape& shape : shapes()) {
+    for (const int rows : {1, 31, 33, 257}) {
+      SCOPED_TRACE(shape.name + ", " + std::to_string(rows) + " rows");
+      const NetworkCase c(shape.spec, rows);
+      const std::unique_ptr<Network> network = make(shape.spec);
+      Calls calls(*network, rows);
+      std::fill_n(calls.outputs.data(), calls.outputs.size(), 7.0f);
+      std::fill_n(calls.d_inputs.data(), calls.d_inputs.size(), 7.0f);
+      calls.forward(*network, c, true, c.parameters.data());
+      calls.backward(*network, c, true);
+      const MlpReference reference = mlp_reference(c.spec, c.parameters.data(), c.input(), rows, c.d_outputs.data());
+      EXPECT_LT(relative_error(calls.outputs, reference.outputs), kTolerance);
+      EXPECT_LT(relative_error(calls.gradients, reference.gradients), kTolerance);
+      if (!c.spec.one_hot()) {
+        EXPECT_LT(relative_error(calls.d_inputs, reference.d_inputs), kTolerance);
+      }
+    }
+  }
+}
+
+TEST(NetworkOracle, NativeGradientsEqualAutograd) {
+  check_all_shapes([](const NetworkSpec& spec) { return std::make_unique<MlpNetwork>(spec); });
+}
+
+TEST(NetworkOracle, TorchNetworkGradientsEqualAutograd) { check_all_shapes(load_torch_networks()); }
+
+NetworkSpec small_spec() { return shapes()[1].spec; }
+
+TEST(TorchNetwork, BackwardAddsToTheGradientBlock) {
+  const NetworkCase c(small_spec(), 33);
+  const auto network = load_torch_networks()(c.spec);
+  Calls calls(*network, 33);
+  for (int pass = 0; pass < 2; ++pass) {
+    calls.forward(*network, c, true, c.parameters.data());
+    calls.backward(*network, c, false);
+  }
+  MlpReference reference = mlp_reference(c.spec, c.parameters.data(), c.input(), 33, c.d_outputs.data());
+  for (double& gradient : reference.gradients) gradient *= 2.0;
+  EXPECT_LT(relative_error(calls.gradients, reference.gradients), kTolerance);
+}
+
+// A target network is evaluated between the online network's forward and backward, in the same workspace.
+TEST(TorchNetwork, OtherParametersBetweenForwardAndBackwardChangeNoGradient) {
+  const NetworkCase c(small_spec(), 31);
+  const auto network = load_torch_networks()(c.spec);
+  Buffer<float> target(Device{}, c.parameters.size());
+  for (std::size_t i = 0; i < target.size(); ++i) target.data()[i] = -0.5f * c.parameters.data()[i];
+  Calls calls(*network, 31);
+  calls.forward(*network, c, true, c.parameters.data());
+  calls.forward(*network, c, false, target.data());
+  const MlpReference other = mlp_reference(c.spec, target.data(), c.input(), 31, c.d_outputs.data());
+  EXPECT_LT(relative_error(calls.outputs, other.outputs), kTolerance);
+  calls.backward(*network, c, false);
+  const MlpReference reference = mlp_reference(c.spec, c.parameters.data(), c.input(), 31, c.d_outputs.data());
+  EXPECT_LT(relative_error(calls.gradients, reference.gradients), kTolerance);
+}
+
+TEST(TorchNetwork, SeesParametersThatChangedInPlaceAndGradientBlocksThatMoved) {
+  const NetworkCase c(small_spec(), 31);
+  const auto network = load_torch_networks()(c.spec);
+  Calls calls(*network, 31);
+  calls.forward(*network, c, true, c.parameters.data());
+  calls.backward(*network, c, false);
+  for (std::size_t i = 0; i < c.parameters.size(); ++i) c.parameters.data()[i] *= 0.5f;
+  calls.gradients = Buffer<float>(Device{}, c.parameters.size());
+  calls.forward(*network, c, true, c.parameters.data());
+  calls.backward(*network, c, false);
+  const MlpReference reference = mlp_reference(c.spec, c.parameters.data(), c.input(), 31, c.d_outputs.data());
+  EXPECT_LT(relative_error(calls.outputs, reference.outputs), kTolerance);
+  EXPECT_LT(relative_error(calls.gradients, reference.gradients), kTolerance);
+}
+
+// A parameter block other than the last call's is looked at anew.
+TEST(TorchNetwork, AlternatesBetweenParameterBlocksInOneWorkspace) {
+  const NetworkCase c(small_spec(), 31);
+  const auto network = load_torch_networks()(c.spec);
+  Buffer<float> other(Device{}, c.parameters.size());
+  for (std::size_t i = 0; i < other.size(); ++i) other.data()[i] = -0.5f * c.parameters.data()[i];
+  Calls calls(*network, 31);
+  for (const bool keep : {false, true}) {
+    for (const float* parameters : {c.parameters.data(), other.data(), c.parameters.data()}) {
+      calls.forward(*network, c, keep, parameters);
+      const MlpReference reference = mlp_reference(c.spec, parameters, c.input(), 31, c.d_outputs.data());
+      EXPECT_LT(relative_error(calls.outputs, reference.outputs), kTolerance);
+    }
+  }
+}
+
+TEST(TorchNetwork, WorkspacesKeepTheirOwnGraphs) {
+  const NetworkCase c(small_spec(), 33), shorter(small_spec(), 31);
+  const auto network = load_torch_networks()(c.spec);
+  Calls calls(*network, 33), other(*network, 31);
+  calls.forward(*network, c, true, c.parameters.data());
+  other.forward(*network, shorter, true, shorter.parameters.data());
+  calls.backward(*network, c, false);
+  other.backward(*network, shorter, false);
+  for (const auto& [run, batch] : {std::pair{&calls, &c}, std::pair{&other, &shorter}}) {
+    const MlpReference reference =
+        mlp_reference(c.spec, batch->parameters.data(), batch->input(), batch->rows, batch->d_outputs.data());
+    EXPECT_LT(relative_error(run->gradients, reference.gradients), kTolerance);
+  }
+}
+
+TEST(TorchNetwork, ThreadsShareOneObject) {
+  constexpr int kThreads = 4;
+  const NetworkCase c(small_spec(), 33);
+  const NetworkFactory make = load_torch_networks();
+  const MlpReference reference = mlp_reference(c.spec, c.parameters.data(), c.input(), 33, c.d_outputs.data());
+  for (int repetition = 0; repetition < 50; ++repetition) {
+    const auto network = make(c.spec);
+    std::vector<Calls> calls;
+    for (int t = 0; t < kThreads; ++t) calls.emplace_back(*network, 33);
+    std::atomic<int> waiting{kThreads};  // so that all threads meet a network that knows none of their workspaces
+#pragma omp parallel for num_threads(kThreads) schedule(static)
+    for (int t = 0; t < kThreads; ++t) {
+      --waiting;
+      while (waiting > 0) std::this_thread::yield();
+      Calls& own = calls[static_cast<std::size_t>(t)];
+      own.forward(*network, c, false, c.parameters.data());
+      own.forward(*network, c, true, c.parameters.data());
+      own.backward(*network, c, false);
+    }
+    for (const Calls& own : calls) {
+      ASSERT_LT(relative_error(own.outputs, reference.outputs), kTolerance);
+      ASSERT_LT(relative_error(own.gradients, reference.gradients), kTolerance);
+    }
+  }
+}
+
+// An exception of LibTorch's library aborts a program that has an unwinder of its own (-static-libgcc).
+TEST(TorchNetwork, TheProgramSharesItsUnwinderWithLibraries) {
+  std::ifstream file(STAMPEDE_BINARY_DIR "/stampede", std::ios::binary);
+  ASSERT_TRUE(file) << "build the target `stampede` first";
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  EXPECT_NE(bytes.str().find("libgcc_s.so.1"), std::string::npos);
+}
+
+TEST(TorchNetwork, FailuresArriveAsReadableRuntimeErrors) {
+  const NetworkCase c(shapes()[6].spec, 31);
+  const auto network = load_torch_networks()(c.spec);
+  Calls calls(*network, 31);
+  const std::vector<std::int32_t> classes(31, 31);  // one too many
+  const auto forward = [&] {
+    network->forward(calls.stream, c.parameters.data(), {nullptr, classes.data()}, 31, true, calls.workspace.data(),
+                     calls.outputs.data());
+  };
+  EXPECT_THROW(calls.backward(*network, c, false), RuntimeError);
+  try {
+    forward();
+    FAIL() << "a class out of range was accepted";
+  } catch (const RuntimeError& error) {
+    const std::string message = error.what();
+    EXPECT_TRUE(message.starts_with("LibTorch: ") && message.find("range") != std::string::npos) << message;
+    EXPECT_EQ(message.find("frame #"), std::string::npos) << message;
+  }
+  calls.forward(*network, c, true, c.parameters.data());
+  EXPECT_NO_THROW(calls.backward(*network, c, false));
+}
+
+}  // namespace
+}  // namespace stampede
