@@ -136,7 +136,7 @@ HD float log_of(float x) {
 }
 
 // A rational minimax approximation of degree 9 over 8, fitted on [0, 8]: below 3.1e-7 relative; saturates at |x| = 8,
-// one step below 1, so that 1 - tanh^2 never vanishes. T is float or simd.h's Vector.
+// three steps below 1, so that 1 - tanh^2 never vanishes. T is float or simd.h's Vector.
 template <class T>
 HD T rational_tanh(T x) {
   const T b = clamp(x, T(-8.0f), T(8.0f));

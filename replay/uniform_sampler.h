@@ -22,8 +22,9 @@ struct SampledRow {
   int environment = 0;
 };
 
-// Sampleable: valid, and n rows long or ended within the window. Invalid draws are repeated up to 16 times; then the
-// row before is taken, which ended an episode and is valid.
+// Sampleable: valid, and n rows long or ended within the window. Other draws are repeated up to 16 times; then the last
+// one moves back until n rows follow, and from a reset row to the row before, which ended an episode and is valid (from
+// the oldest row to the one after).
 struct UniformSampler {
   RingView ring;
   SampleWindow window;

@@ -16,7 +16,7 @@ struct RunResult {
   std::int64_t gradient_updates = 0;
   double seconds_train = 0.0;  // collecting and learning
   double seconds_eval = 0.0;
-  double seconds_total = 0.0;     // from the program's first line to now
+  double seconds_total = 0.0;     // from the start of set-up to now
   double eval_return_mean = 0.0;  // of the final policy
   double eval_return_std = 0.0;
   int eval_episodes = 0;
@@ -30,7 +30,7 @@ struct RunResult {
 // One JSON object in the order above, without a line break.
 std::string to_json(const RunResult& result);
 
-// {"runs": [...], "eval_return_mean": ..., "eval_return_std": ..., ...}: every seed and their mean.
+// {"runs": [...], ..., "eval_return_mean": ..., "eval_return_std_across_seeds": ..., ...}: every seed and their mean.
 std::string to_json(std::span<const RunResult> results);
 
 }  // namespace stampede

@@ -87,6 +87,8 @@ class Session {
     evaluations_ = std::make_unique<EvaluationLog>(options_.run_dir, resume_step);
     first_rows_ = trainer_->rows();
     first_steps_ = trainer_->env_steps();
+    logged_rows_ = first_rows_;
+    logged_updates_ = trainer_->updates();
     const Config& config = options_.config;
     next_log_ = first_rows_ + cadence(config, "log_every", 100);
     next_eval_ = next_multiple(cadence(config, "eval_every", 20));
@@ -172,7 +174,11 @@ class Session {
     return sum / static_cast<double>(recent_.size());
   }
 
+  // Losses are left out where no update happened: their sums would read as zeros.
   void log_metrics() {
+    if (trainer_->rows() == logged_rows_) return;
+    logged_rows_ = trainer_->rows();
+    const bool learnt = trainer_->updates() != std::exchange(logged_updates_, trainer_->updates());
     last_env_steps_ = trainer_->env_steps();
     TrainerMetrics metrics = trainer_->read_metrics();
     if (metrics.failed) fail_on_nan();
@@ -186,7 +192,9 @@ class Session {
     row.values.emplace_back("charts/SPS", steps_per_second(progress()));
     row.values.emplace_back("charts/rows", static_cast<double>(trainer_->rows()));
     row.values.emplace_back("charts/gradient_updates", static_cast<double>(trainer_->updates()));
-    for (auto& [name, value] : metrics.values) row.values.emplace_back(name, value);
+    for (auto& [name, value] : metrics.values) {
+      if (learnt || !name.starts_with("losses/")) row.values.emplace_back(name, value);
+    }
     metrics_->write(row);
   }
 
@@ -233,7 +241,9 @@ class Session {
     if (reached && !first_reached_) first_reached_ = steps;
   }
 
+  // A checkpoint must never replace a good one after a loss was not finite, so the metrics are looked at before.
   void save() {
+    log_metrics();
     CheckpointInfo info{std::string(options_.algorithm.id), options_.env.spec.id, options_.config.to_toml()};
     const std::size_t replay = trainer_->replay_bytes();
     info.with_replay =
@@ -242,7 +252,6 @@ class Session {
     metrics_->flush();
     episodes_->flush();
     evaluations_->flush();
-    if (check_failed()) fail_on_nan();
     const auto start = Clock::now();
     save_checkpoint(checkpoint_path(), *trainer_, stream_, info);
     saved_ = true;
@@ -250,16 +259,7 @@ class Session {
     seconds_save_ += seconds_since(start);
   }
 
-  // A checkpoint must never replace a good one after a loss was not finite.
-  bool check_failed() {
-    TrainerMetrics metrics = trainer_->read_metrics();
-    last_env_steps_ = trainer_->env_steps();
-    note_episodes(metrics.episodes);
-    return metrics.failed;
-  }
-
   RunResult interrupted() {
-    log_metrics();
     save();
     message("interrupted; saved. Continue with: ./stampede resume " + options_.run_dir);
     RunResult r = result();
@@ -309,6 +309,7 @@ class Session {
   std::optional<double> seconds_train_;  // set when training is over
   bool evaluated_now_ = false, finished_ = false, saved_ = false;
   std::int64_t saved_rows_ = 0;
+  std::int64_t logged_rows_ = 0, logged_updates_ = 0;
 };
 
 }  // namespace

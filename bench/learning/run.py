@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trains every row of PROTOCOL on seeds 1 to 10 with its preset and writes the outcome, whatever it is.
+
+usage: bench/learning/run.py [--program build/native/stampede] [--out bench/results/learning.json] [--only REGEX]
+
+Scores are those of the final policy: greedy, 100 episodes, random streams apart from training. No best-of, no second try:
+presets were tuned on seeds from 1000 on. `time` rows are timed from the start of the process to its end, one at a time,
+and stop at the second of two consecutive evaluations that reach the bar.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SEEDS = 10
+
+# kind, algorithm, environment, steps, what every seed must reach, seeds that must (or "mean": the mean over seeds must)
+PROTOCOL = [
+    ("quality", "ppo", "CartPole-v1", 100_000, 475.0, 9),
+    ("quality", "dqn", "CartPole-v1", 100_000, 475.0, 8),
+    ("quality", "ppo", "Pendulum-v1", 150_000, -200.0, "mean"),
+    ("quality", "ppo", "Acrobot-v1", 500_000, -90.0, "mean"),
+    ("quality", "dqn", "Acrobot-v1", 100_000, -90.0, "mean"),
+    ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
+    ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
+]
+# Reported without a bar: the other presets, with the lengths they set.
+UNBARRED = [
+    ("ppo", "CartPole-v0"), ("ppo", "MountainCar-v0"), ("ppo", "MountainCarContinuous-v0"), ("ppo", "FrozenLake-v1"),
+    ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
+    ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("dqn", "MountainCar-v0"), ("dqn", "FrozenLake-v1"),
+    ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"), ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"),
+    ("dqn", "GridWorld-v0"),
+]
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def cpu_name():
+    try:
+        return re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
+    except (OSError, TypeError):
+        return platform.processor() or "unknown"
+
+
+def build_facts(program):
+    cache = pathlib.Path(program).resolve().parent / "CMakeCache.txt"
+    text = cache.read_text() if cache.exists() else ""
+    values = dict(re.findall(r"^(CMAKE_BUILD_TYPE|CMAKE_CXX_FLAGS|CMAKE_CXX_COMPILER|STAMPEDE_PORTABLE|STAMPEDE_CUDA):\w+=(.*)$", text, re.M))
+    compiler = output_of(values.pop("CMAKE_CXX_COMPILER", "c++"), "--version").splitlines()[0]
+    return compiler, values
+
+
+def context(program):
+    compiler, flags = build_facts(program)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpu": cpu_name(),
+        "num_cpus": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}",
+        "compiler": compiler,
+        "build": flags,
+        "commit": output_of("git", "rev-parse", "--short", "HEAD"),
+        "uncommitted_changes": output_of("git", "status", "--porcelain", "--untracked-files=no") != "",
+    }
+
+
+def train(program, words):
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        done = subprocess.run([program, "train", *words, "--out", folder + "/run", "--quiet"], capture_output=True, text=True)
+        seconds = time.perf_counter() - start
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(words)} failed: {done.stderr.strip()}")
+        return json.loads(done.stdout), seconds
+
+
+def without_folder(run):
+    return {key: value for key, value in run.items() if key not in ("run_dir", "interrupted")}
+
+
+def quality_runs(program, algo, env, steps):
+    words = [algo, env, "--seeds", str(SEEDS), "seed=1"] + ([f"total_steps={steps}"] if steps else [])
+    result, _ = train(program, words)
+    return [without_folder(run) for run in result["runs"]], words
+
+
+def timed_runs(program, algo, env, steps, bar):
+    words = [algo, env, "--json", "--stop-at", f"{bar:g}", f"total_steps={steps}"]
+    runs = []
+    for seed in range(1, SEEDS + 1):
+        run, seconds = train(program, words + [f"seed={seed}"])
+        runs.append(without_folder(run) | {"stop_at": bar, "seconds_process": round(seconds, 4)})
+    return runs, words
+
+
+def row(kind, algo, env, steps, bar, need, runs, words):
+    returns = [run["eval_return_mean"] for run in runs]
+    solved = [run["solved_at_step"] for run in runs if run["solved_at_step"] is not None]
+    summary = {
+        "kind": kind, "algo": algo, "env": env, "command": "stampede train " + " ".join(words),
+        "total_steps": steps, "return_mean": round(statistics.mean(returns), 3), "return_median": round(statistics.median(returns), 3),
+        "return_worst": round(min(returns), 3), "solved_seeds": len(solved), "seeds": len(runs),
+    }
+    if kind == "quality" and bar is not None:
+        at_bar = sum(value >= bar for value in returns)
+        met = statistics.mean(returns) >= bar if need == "mean" else at_bar >= need
+        summary |= {"bar": bar, "bar_applies_to": "mean of seeds" if need == "mean" else f"{need} of {len(runs)} seeds",
+                    "seeds_at_bar": at_bar, "met": met}
+    if kind == "time":
+        # A seed that never solves counts as slower than every other.
+        seconds = sorted(run["seconds_process"] if run["solved_at_step"] is not None else float("inf") for run in runs)
+        median = (seconds[(len(seconds) - 1) // 2] + seconds[len(seconds) // 2]) / 2
+        solved_median = median if median != float("inf") else None
+        summary |= {"bar": bar, "seconds_bar": need, "seconds_median": solved_median, "met": median <= need}
+    return summary
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default=str(ROOT / "build/native/stampede"))
+    parser.add_argument("--out", default=str(ROOT / "bench/results/learning.json"))
+    parser.add_argument("--only", default="", help="regular expression over 'kind algorithm environment'")
+    arguments = parser.parse_args()
+    result = {"context": context(arguments.program), "summary": [], "runs": [], "timed": []}
+    rows = PROTOCOL + [("quality", algo, env, None, None, None) for algo, env in UNBARRED]
+    for kind, algo, env, steps, bar, need in rows:
+        if not re.search(arguments.only, f"{kind} {algo} {env}"):
+            continue
+        if kind == "time":
+            runs, words = timed_runs(arguments.program, algo, env, steps, bar)
+        else:
+            runs, words = quality_runs(arguments.program, algo, env, steps)
+        summary = row(kind, algo, env, steps, bar, need, runs, words)
+        result["summary"].append(summary)
+        result["timed" if kind == "time" else "runs"] += [run | ({"total_steps": steps} if steps else {}) for run in runs]
+        print(json.dumps(summary), file=sys.stderr)
+        pathlib.Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
+    return 0 if all(entry.get("met", True) for entry in result["summary"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
