@@ -84,7 +84,7 @@ void Dqn::act(const Stream& stream, const ActRequest& request) const {
   choose_epsilon_greedy(stream,
                         {scratch.outputs, network_.spec().output_stride(), action_.count, request.records,
                          shape_.record, request.begin, rows},
-                        {seed_, request.row, Purpose::kExploration}, request.epsilon);
+                        {request.seed.value_or(seed_), request.row, Purpose::kExploration}, request.epsilon);
 }
 
 void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float learning_rate) {

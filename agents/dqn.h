@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "agents/dqn_steps.h"
@@ -49,6 +50,8 @@ class Dqn {
     std::uint64_t row;
     int worker;
     float epsilon;
+    // Draws of an evaluation come from its own seed, those of training from the agent's.
+    std::optional<std::uint64_t> seed = {};
   };
   void act(const Stream& stream, const ActRequest& request) const;
 

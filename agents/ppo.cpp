@@ -119,7 +119,8 @@ void Ppo::infer(const Stream& stream, const ActRequest& request, const Scratch& 
 void Ppo::act(const Stream& stream, const ActRequest& request) const {
   const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
   infer(stream, request, scratch);
-  choose_actions(stream, layout_, policy_rows(request, scratch), {seed_, request.row, request.purpose}, request.mode);
+  choose_actions(stream, layout_, policy_rows(request, scratch),
+                 {request.seed.value_or(seed_), request.row, Purpose::kAction}, request.mode);
 }
 
 void Ppo::evaluate_head(const Stream& stream, const ActRequest& request) const {

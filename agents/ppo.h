@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "agents/input_stage.h"
@@ -71,7 +72,8 @@ class Ppo {
     std::uint64_t row;
     int worker;
     ActionMode mode;
-    Purpose purpose = Purpose::kAction;
+    // Draws of an evaluation come from its own seed, those of training from the agent's.
+    std::optional<std::uint64_t> seed = {};
   };
   void act(const Stream& stream, const ActRequest& request) const;
   // Values of the head slot's observations, the bootstrap of rollouts that were cut.

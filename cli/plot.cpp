@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `plot`: the learning curves of one or several runs as a picture.
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "cli/argument_parser.h"
 #include "cli/command.h"
@@ -25,6 +28,19 @@ std::string_view terminal_of(const std::string& path) {
   throw UsageError("--out: '" + path + "' must end in .png or .svg");
 }
 
+// A folder that `train --seeds` made stands for the runs in it.
+std::vector<std::string> runs_of(const std::string& folder) {
+  std::vector<std::string> runs;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory(error) && name.starts_with("seed_")) runs.push_back(entry.path().string());
+  }
+  std::sort(runs.begin(), runs.end());
+  if (runs.empty()) runs.push_back(folder);
+  return runs;
+}
+
 }  // namespace
 
 int plot_command(const CommandContext&, std::span<const std::string> words) {
@@ -41,7 +57,9 @@ int plot_command(const CommandContext&, std::span<const std::string> words) {
       arguments.value("out").value_or(folders.size() == 1 ? folders[0] + "/curves.png" : "curves.png");
   const std::string_view terminal = terminal_of(path);
   std::vector<RunCurves> runs;
-  for (const std::string& folder : folders) runs.push_back(read_run_curves(folder));
+  for (const std::string& folder : folders) {
+    for (const std::string& run : runs_of(folder)) runs.push_back(read_run_curves(run));
+  }
   run_gnuplot(find_gnuplot(), curve_figure_script(runs, terminal), path);
   out << path << '\n';
   return 0;

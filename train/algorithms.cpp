@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "kernels/error.h"
-#include "train/dqn_trainer.h"
 #include "kernels/nearest_match.h"
+#include "train/dqn_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
 

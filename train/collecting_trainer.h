@@ -37,7 +37,8 @@ class CollectingTrainer : public Trainer {
   virtual std::vector<StateBlock> agent_blocks() = 0;
   virtual void agent_restored() = 0;
 
-  // Measures the budget; the last line of a derived constructor. Throws RuntimeError when there is not that much memory.
+  // Measures the budget; the last line of a derived constructor. Throws RuntimeError when there is not that much
+  // memory.
   void measure();
   // Most rows of one act() call, in training or evaluation.
   int act_rows() const;

@@ -87,7 +87,7 @@ class DqnTrainer final : public CollectingTrainer {
 
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override {
     const float epsilon = mode == EvaluationMode::kGreedy ? 0.0f : static_cast<float>(epsilon_.end);
-    dqn_->act(stream, {acts.obs, acts.records, acts.begin, acts.end, acts.row, acts.worker, epsilon});
+    dqn_->act(stream, {acts.obs, acts.records, acts.begin, acts.end, acts.row, acts.worker, epsilon, acts.seed});
   }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {

@@ -55,7 +55,8 @@ Evaluator::Evaluator(const EnvEntry& entry, const EnvParameters& parameters, int
   running_ = arena.take<std::int32_t>(m);
 }
 
-int Evaluator::play(const Stream& stream, int begin, int end, int worker, const EvaluationPolicy& policy) {
+int Evaluator::play(const Stream& stream, int begin, int end, int worker, std::uint64_t seed,
+                    const EvaluationPolicy& policy) {
   const int limit = env_->spec().time_limit == kNoTimeLimit ? kEvaluationStepCap : env_->spec().time_limit;
   const auto half = static_cast<std::size_t>(env_->size()) * static_cast<std::size_t>(env_->obs_size());
   std::vector<std::int32_t> running(static_cast<std::size_t>(end - begin));
@@ -64,7 +65,7 @@ int Evaluator::play(const Stream& stream, int begin, int end, int worker, const 
     std::uint32_t* const now = obs_.data + static_cast<std::size_t>(step & 1) * half;
     std::uint32_t* const next = obs_.data + static_cast<std::size_t>((step + 1) & 1) * half;
     const auto row = static_cast<std::uint64_t>(step);
-    policy(stream, {now, records_.data, begin, end, row, worker});
+    policy(stream, {now, records_.data, begin, end, row, worker, seed});
     env_->step(stream, begin, end, {records_.data, next, row});
     for_each_index(
         stream, end - begin,
@@ -81,7 +82,7 @@ EvaluationResult Evaluator::run(const Stream& stream, std::uint64_t seed, const 
   env_->reset(stream, obs_.data);
   for_each_index(stream, env_->size(), StartOp{returns_.data, lengths_.data, running_.data});
   for_each_env_block(stream, env_->size(), [&](int begin, int end, int worker, const Stream& serial) {
-    play(serial, begin, end, worker, policy);
+    play(serial, begin, end, worker, seed, policy);
   });
   const std::vector<float> returns = to_host(stream, returns_);
   const std::vector<std::int32_t> lengths = to_host(stream, lengths_);

@@ -25,6 +25,7 @@ struct EvaluationActs {
   int begin, end;
   std::uint64_t row;
   int worker;
+  std::uint64_t seed;  // of this evaluation, for policies that draw
 };
 using EvaluationPolicy = std::function<void(const Stream&, const EvaluationActs&)>;
 
@@ -41,7 +42,7 @@ class Evaluator {
   int episodes() const { return env_->size(); }
 
  private:
-  int play(const Stream& stream, int begin, int end, int worker, const EvaluationPolicy& policy);
+  int play(const Stream& stream, int begin, int end, int worker, std::uint64_t seed, const EvaluationPolicy& policy);
 
   std::unique_ptr<VectorEnv> env_;
   View<std::uint32_t> obs_;      // [2, M, D], the rows before and after a step

@@ -68,8 +68,8 @@ class PpoTrainer final : public CollectingTrainer {
 
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override {
     const ActionMode action = mode == EvaluationMode::kGreedy ? ActionMode::kGreedy : ActionMode::kSample;
-    ppo_->act(stream, {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker, action,
-                       Purpose::kExploration});
+    ppo_->act(stream,
+              {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker, action, acts.seed});
   }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {

@@ -16,11 +16,11 @@ struct SessionOptions {
   const AlgorithmEntry& algorithm;
   const EnvEntry& env;
   Config config;
-  std::string run_dir;            // exists and is writable
-  bool resume = false;            // continue run_dir/checkpoint.safetensors
-  std::optional<double> stop_at;  // end once two consecutive evaluations reach this mean return
-  bool show_progress = true;      // progress line and messages on stderr
-  int threads = 1;                // resolved
+  std::string run_dir;                   // exists and is writable
+  bool resume = false;                   // continue run_dir/checkpoint.safetensors
+  std::optional<double> stop_at;         // end once two consecutive evaluations reach this mean return
+  bool show_progress = true;             // progress line and messages on stderr
+  int threads = 1;                       // resolved
   const SignalGuard* signals = nullptr;  // polled after every iteration; a signal saves and ends the run
 };
 
