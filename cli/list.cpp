@@ -6,8 +6,8 @@
 #include "cli/argument_parser.h"
 #include "cli/command.h"
 #include "kernels/error.h"
-#include "train/algorithms.h"
 #include "kernels/nearest_match.h"
+#include "train/algorithms.h"
 
 namespace stampede {
 namespace {

@@ -34,14 +34,10 @@ int resume_command(const CommandContext& context, std::span<const std::string> w
   const EnvEntry& env = context.environments.find(info.environment);
   Config config = config_of(info, algorithm, env);
   apply_assignments(config, arguments);
-  if (config.integer("total_steps") <= info.rows) {
-    throw UsageError("the run is complete at step " + std::to_string(info.rows) +
-                     "; to train on give a larger total_steps=N");
-  }
   const bool quiet = arguments.flag("quiet");
   const SignalGuard signals;
-  const RunResult result =
-      run_session({algorithm, env, config, run, true, arguments.real("stop-at"), !quiet, resolve_threads(config), &signals});
+  const RunResult result = run_session(
+      {algorithm, env, config, run, true, arguments.real("stop-at"), !quiet, resolve_threads(config), &signals});
   write_file_atomically(run + "/result.json", to_json(result) + "\n");
   if (arguments.flag("json")) std::cout << to_json(result) << "\n";
   if (!quiet) {

@@ -30,6 +30,7 @@ struct LearnerState {
   std::int32_t failed = 0;     // 1: a loss or gradient was not finite; parameters are the last good ones
 };
 
+// All blocks are aligned to 64 bytes.
 struct OptimizerBlocks {
   float* parameters;     // [count]
   float* gradients;      // [groups, count], summed by a fixed tree into group 0

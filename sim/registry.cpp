@@ -84,8 +84,8 @@ std::vector<double> parse_number_list(std::string_view name, std::string_view te
     begin = comma + 1;
   }
   if (values.size() != count) {
-    throw UsageError("env." + std::string(name) + ": needs " + std::to_string(count) + " comma-separated numbers, got " +
-                     std::to_string(values.size()));
+    throw UsageError("env." + std::string(name) + ": needs " + std::to_string(count) +
+                     " comma-separated numbers, got " + std::to_string(values.size()));
   }
   return values;
 }

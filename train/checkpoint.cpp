@@ -98,7 +98,8 @@ CheckpointInfo info_of(const SafetensorsFile& file, const std::string& path) {
   }
   return {file.require_metadata("algorithm"), file.require_metadata("environment"),
           file.require_metadata("config"),    number(file, path, "with_replay") != 0,
-          number(file, path, "rows"),         number(file, path, "evaluations")};
+          number(file, path, "rows"),         number(file, path, "first_reached"),
+          number(file, path, "solved_at")};
 }
 
 }  // namespace
@@ -120,7 +121,8 @@ void save_checkpoint(const std::string& path, Trainer& trainer, const Stream& st
                     {"config", info.config},
                     {"with_replay", info.with_replay ? "1" : "0"},
                     {"rows", std::to_string(trainer.rows())},
-                    {"evaluations", std::to_string(info.evaluations)}};
+                    {"first_reached", std::to_string(info.first_reached)},
+                    {"solved_at", std::to_string(info.solved_at)}};
   for (const auto& [name, value] : trainer.state_counters()) metadata["counter." + name] = std::to_string(*value);
   write_safetensors(path, sources, metadata);
 }

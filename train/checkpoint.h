@@ -14,10 +14,11 @@ namespace stampede {
 struct CheckpointInfo {
   std::string algorithm;
   std::string environment;
-  std::string config;        // resolved configuration as TOML
-  bool with_replay = false;  // replay memory is in the file
-  std::int64_t rows = 0;     // host-counted steps at which it was written
-  std::int64_t evaluations = 0;
+  std::string config;               // resolved configuration as TOML
+  bool with_replay = false;         // replay memory is in the file
+  std::int64_t rows = 0;            // host-counted steps at which it was written
+  std::int64_t first_reached = -1;  // transitions at the last evaluation that reached the threshold, -1 = none
+  std::int64_t solved_at = -1;      // at the first of two in a row, -1 = not yet
 };
 
 // Replaces `path` atomically. Weights are stored tensor by tensor in PyTorch's layout: [out, in], names

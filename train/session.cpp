@@ -53,7 +53,7 @@ class Session {
   RunResult run() {
     begin();
     loop_start_ = Clock::now();
-    while (!finished_ && trainer_->rows() + trainer_->rows_per_iteration() <= last_row()) {
+    while (!finished_ && another_iteration()) {
       trainer_->iterate();
       after_iteration();
       if (options_.signals && options_.signals->requested()) return interrupted();
@@ -71,6 +71,7 @@ class Session {
   std::int64_t last_row() const {
     return std::max(options_.config.integer("total_steps"), trainer_->rows_per_iteration());
   }
+  bool another_iteration() const { return trainer_->rows() + trainer_->rows_per_iteration() <= last_row(); }
   std::string path(const char* file) const { return options_.run_dir + "/" + file; }
   std::string checkpoint_path() const { return path("checkpoint.safetensors"); }
 
@@ -79,6 +80,10 @@ class Session {
     trainer_->initialize();
     std::optional<std::int64_t> resume_step;
     if (options_.resume) resume_step = load();
+    if (options_.resume && !another_iteration()) {
+      throw UsageError("the run is complete at step " + std::to_string(trainer_->rows()) +
+                       "; to train on give a larger total_steps=N");
+    }
     std::vector<std::string> names{"charts/episodic_return",  "charts/episodic_length", "charts/SPS",     "charts/rows",
                                    "charts/gradient_updates", "eval/return_mean",       "eval/return_std"};
     for (const std::string& name : trainer_->metric_names()) names.push_back(name);
@@ -101,7 +106,10 @@ class Session {
   std::int64_t load() {
     load_checkpoint(checkpoint_path(), *trainer_, stream_);
     const CheckpointInfo info = read_checkpoint_info(checkpoint_path());
-    evaluation_count_ = info.evaluations;
+    if (info.first_reached >= 0) first_reached_ = info.first_reached;
+    if (info.solved_at >= 0) solved_at_ = info.solved_at;
+    saved_ = true;
+    saved_rows_ = info.rows;
     if (!info.with_replay && trainer_->replay_bytes() > 0) {
       message("the checkpoint has no replay memory: the run continues, but not bit for bit");
     }
@@ -221,7 +229,7 @@ class Session {
     const std::int64_t steps = trainer_->env_steps();  // waits, so that training is not timed as evaluation
     last_env_steps_ = steps;
     const auto start = Clock::now();
-    last_evaluation_ = trainer_->evaluate(evaluation_seed(seed_, evaluation_count_++), EvaluationMode::kGreedy);
+    last_evaluation_ = trainer_->evaluate(evaluation_seed(seed_, trainer_->rows()), EvaluationMode::kGreedy);
     seconds_eval_ += seconds_since(start);
     evaluated_now_ = true;
     evaluations_->write(steps, last_evaluation_.return_mean, last_evaluation_.return_std, last_evaluation_.episodes);
@@ -248,7 +256,8 @@ class Session {
     const std::size_t replay = trainer_->replay_bytes();
     info.with_replay =
         replay > 0 && replay <= static_cast<std::size_t>(options_.config.integer("replay_checkpoint_mib")) << 20;
-    info.evaluations = evaluation_count_;
+    info.first_reached = first_reached_.value_or(-1);
+    info.solved_at = solved_at_.value_or(-1);
     metrics_->flush();
     episodes_->flush();
     evaluations_->flush();
@@ -300,7 +309,6 @@ class Session {
   std::unique_ptr<EvaluationLog> evaluations_;
   std::deque<Episode> recent_;
   EvaluationResult last_evaluation_;
-  std::int64_t evaluation_count_ = 0;
   std::int64_t first_rows_ = 0, first_steps_ = 0, last_env_steps_ = 0;
   std::int64_t next_log_ = 0, next_eval_ = 0, next_checkpoint_ = 0;
   std::optional<std::int64_t> first_reached_, solved_at_;
@@ -316,9 +324,9 @@ class Session {
 
 RunResult run_session(const SessionOptions& options) { return Session(options).run(); }
 
-std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t evaluation) {
+std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows) {
   // A key of its own: no training stream uses purpose 0.
-  const PhiloxBlock block = RandomKey{seed, static_cast<std::uint64_t>(evaluation), Purpose{0}}.block(0, 0);
+  const PhiloxBlock block = RandomKey{seed, static_cast<std::uint64_t>(rows), Purpose{0}}.block(0, 0);
   return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
 }
 

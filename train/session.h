@@ -28,8 +28,8 @@ struct SessionOptions {
 // non-finite loss keeps the last good checkpoint and says so.
 RunResult run_session(const SessionOptions& options);
 
-// Start states and dynamics of the k-th evaluation of a run.
-std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t evaluation);
+// Start states and dynamics of the evaluation after `rows` rows of a run: new ones each time, the same after a resume.
+std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows);
 
 // Native, or the library that holds the LibTorch network, loaded on demand.
 NetworkFactory network_factory(const Config& config);

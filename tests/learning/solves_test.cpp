@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Algorithms reach a stated return on small environments in seconds, with fixed seeds and a greedy final policy.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/training_run.h"
+#include "train/session.h"
+
+namespace stampede {
+namespace {
+
+// Mean greedy return of 100 episodes after `rows` rows.
+double return_after(const std::string& algorithm, const std::string& env, std::int64_t rows, Keys keys) {
+  keys.emplace_back("eval_episodes", "100");
+  TrainingRun run(algorithm, env, keys);
+  run.run_to(rows);
+  EXPECT_FALSE(run.trainer().read_metrics().failed);
+  const EvaluationResult result = run.trainer().evaluate(evaluation_seed(77, 0), EvaluationMode::kGreedy);
+  EXPECT_EQ(result.episodes, 100);
+  return result.return_mean;
+}
+
+TEST(Learning, PpoBalancesCartPole) {
+  const Keys keys{
+      {"num_envs", "8"},           {"rollout_steps", "32"},      {"epochs", "20"},   {"minibatches", "1"},
+      {"gamma", "0.98"},           {"gae_lambda", "0.8"},        {"clip", "0.2"},    {"learning_rate", "0.001"},
+      {"schedule_steps", "60000"}, {"learning_rate_final", "0"}, {"clip_final", "0"}};
+  for (const char* seed : {"1", "2"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    EXPECT_LT(return_after("ppo", "CartPole-v1", 256, seeded), 120.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("ppo", "CartPole-v1", 60'000, seeded), 400.0) << "seed " << seed;
+  }
+}
+
+TEST(Learning, PpoSwingsThePendulumUp) {
+  const Keys keys{{"num_envs", "8"},
+                  {"rollout_steps", "128"},
+                  {"epochs", "10"},
+                  {"minibatches", "16"},
+                  {"gamma", "0.9"},
+                  {"gae_lambda", "0.95"},
+                  {"learning_rate", "0.001"},
+                  {"learning_rate_final", "0.1"},
+                  {"schedule_steps", "100000"},
+                  {"total_steps", "100000"}};
+  EXPECT_LT(return_after("ppo", "Pendulum-v1", 1024, keys), -700.0);
+  EXPECT_GT(return_after("ppo", "Pendulum-v1", 100'000, keys), -400.0);
+}
+
+// Deep Q-learning on CartPole is bimodal from seed to seed, so the mean of three is asked for; random play returns 22.
+TEST(Learning, DqnBalancesCartPole) {
+  double sum = 0.0;
+  for (const char* seed : {"1", "2", "3"}) {
+    sum += return_after("dqn", "CartPole-v1", 50'000,
+                        {{"seed", seed},
+                         {"num_envs", "8"},
+                         {"buffer_size", "50000"},
+                         {"batch_size", "64"},
+                         {"learning_starts", "1000"},
+                         {"gradient_steps", "4"},
+                         {"target_interval", "200"},
+                         {"learning_rate", "0.001"},
+                         {"learning_rate_final", "0.1"},
+                         {"epsilon_fraction", "0.2"},
+                         {"schedule_steps", "50000"}});
+  }
+  EXPECT_GE(sum / 3, 100.0);
+}
+
+TEST(Learning, DqnFindsTheWayThroughGridWorld) {
+  const Keys keys{{"num_envs", "4"},           {"buffer_size", "5000"},     {"batch_size", "32"},
+                  {"learning_starts", "500"},  {"target_interval", "50"},   {"learning_rate", "0.001"},
+                  {"epsilon_fraction", "0.5"}, {"schedule_steps", "16000"}, {"hidden", "32"}};
+  EXPECT_LT(return_after("dqn", "GridWorld-v0", 400, keys), 1.0);
+  EXPECT_EQ(return_after("dqn", "GridWorld-v0", 16'000, keys), 1.0);
+}
+
+TEST(Learning, PpoCrossesTheFrozenLake) {
+  const Keys keys{
+      {"num_envs", "32"}, {"rollout_steps", "64"}, {"learning_rate", "0.003"},   {"entropy_coef", "0.01"},
+      {"hidden", "16"},   {"gamma", "0.99"},       {"schedule_steps", "200000"}, {"env.is_slippery", "false"}};
+  EXPECT_EQ(return_after("ppo", "FrozenLake-v1", 80'000, keys), 1.0);
+}
+
+}  // namespace
+}  // namespace stampede

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values that are known in closed form: a time limit must not look like an end, an end must not be bootstrapped.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "tests/unit/toy_environments.h"
+#include "tests/unit/training_run.h"
+
+namespace stampede {
+namespace {
+
+constexpr double kGamma = 0.9;
+
+const Keys kPpo{{"num_envs", "16"},       {"rollout_steps", "16"},    {"gamma", "0.9"},
+                {"hidden", "16"},         {"learning_rate", "0.01"},  {"epochs", "4"},
+                {"minibatches", "2"},     {"max_grad_norm", "10"},    {"learning_rate_final", "0.01"},
+                {"total_steps", "60000"}, {"schedule_steps", "60000"}};
+const Keys kDqn{{"num_envs", "8"},         {"buffer_size", "4000"},     {"gamma", "0.9"},
+                {"hidden", "16"},          {"learning_rate", "0.005"},  {"batch_size", "32"},
+                {"target_interval", "20"}, {"learning_starts", "100"},  {"learning_rate_final", "0.01"},
+                {"total_steps", "24000"},  {"schedule_steps", "24000"}, {"epsilon_end", "0.5"}};
+
+// Column `head` of the outputs for observations 0 ... count - 1 after training.
+std::vector<double> learnt(const std::string& algorithm, const std::string& env, const Keys& keys,
+                           const std::string& head, int count) {
+  TrainingRun run(algorithm, env, keys);
+  run.run_to(run.config().integer("total_steps"));
+  EXPECT_FALSE(run.trainer().read_metrics().failed);
+  const std::vector<float> outputs = run.outputs_of_classes(ConstantReward::kObservations);
+  const std::size_t stride = outputs.size() / ConstantReward::kObservations;
+  std::vector<double> values;
+  for (int k = 0; k < count; ++k) {
+    values.push_back(outputs[static_cast<std::size_t>(k) * stride + static_cast<std::size_t>(run.output_column(head))]);
+  }
+  return values;
+}
+
+// Taking a truncation for an end would give about 4.6 here, ignoring it altogether (bootstrapping from the next
+// episode's start) would be right by chance: the value is the same everywhere. The countdown tells these apart.
+TEST(TimeLimit, TruncationIsBootstrapped) {
+  EXPECT_NEAR(learnt("ppo", "ConstantReward-v0", kPpo, "value", 1)[0], 1.0 / (1.0 - kGamma), 0.3);
+  EXPECT_NEAR(learnt("dqn", "ConstantReward-v0", kDqn, "q", 1)[0], 1.0 / (1.0 - kGamma), 0.3);
+}
+
+TEST(TimeLimit, TerminationIsNot) {
+  for (const bool ppo : {true, false}) {
+    const std::vector<double> values =
+        ppo ? learnt("ppo", "CountdownReward-v0", kPpo, "value", 4) : learnt("dqn", "CountdownReward-v0", kDqn, "q", 4);
+    for (int t = 0; t < 4; ++t) {
+      const double expected = (1.0 - std::pow(kGamma, 4 - t)) / (1.0 - kGamma);
+      EXPECT_NEAR(values[static_cast<std::size_t>(t)], expected, 0.1) << (ppo ? "ppo " : "dqn ") << t;
+    }
+  }
+}
+
+TEST(TimeLimit, NStepTargetsHaveTheSameValue) {
+  Keys keys = kDqn;
+  keys.emplace_back("n_step", "3");
+  EXPECT_NEAR(learnt("dqn", "ConstantReward-v0", keys, "q", 1)[0], 1.0 / (1.0 - kGamma), 0.3);
+  EXPECT_NEAR(learnt("dqn", "CountdownReward-v0", keys, "q", 1)[0], 3.439, 0.1);
+}
+
+// A target network that is never updated knows nothing of the future: only the last step's value is right.
+TEST(TimeLimit, TargetsComeFromTheTargetNetwork) {
+  Keys keys = kDqn;
+  keys.emplace_back("target_interval", "1000000000");
+  const std::vector<double> values = learnt("dqn", "CountdownReward-v0", keys, "q", 4);
+  EXPECT_NEAR(values[3], 1.0, 0.1);
+  EXPECT_LT(values[0], 2.0);
+}
+
+TEST(TimeLimit, WithoutLambdaTheValueIsTheSame) {
+  for (const char* lambda : {"0", "1"}) {
+    Keys keys = kPpo;
+    keys.emplace_back("gae_lambda", lambda);
+    EXPECT_NEAR(learnt("ppo", "ConstantReward-v0", keys, "value", 1)[0], 10.0, 0.4) << lambda;
+  }
+}
+
+}  // namespace
+}  // namespace stampede

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps that learners are made of give the same bits on one CPU thread, on two, and on CUDA, given the same network
+// outputs; whole trainers do so on any number of CPU threads (tests/unit/reproducibility_test.cpp).
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "agents/dqn_steps.h"
+#include "agents/input_stage.h"
+#include "agents/normalizer.h"
+#include "agents/ppo_steps.h"
+#include "replay/returns.h"
+#include "replay/uniform_sampler.h"
+#include "tests/parity/device_array.h"
+
+namespace stampede {
+namespace {
+
+float noise(std::size_t i, std::uint32_t salt) {
+  return uniform_float(RandomKey{salt, i, Purpose::kAction}.lane_word(0)) * 4.0f - 2.0f;
+}
+
+std::vector<float> noise_block(std::size_t count, std::uint32_t salt) {
+  std::vector<float> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = noise(i, salt);
+  return values;
+}
+
+// A ring on a stream's device, full of random steps, episode ends and reset rows.
+class RandomRing {
+ public:
+  RandomRing(const Stream& stream, const RingShape& shape) : stream_(stream), arena_(stream.device()) {
+    TrajectoryRing measured(shape, arena_);
+    arena_.allocate("test ring");
+    ring_ = std::make_unique<TrajectoryRing>(shape, arena_);
+    fill();
+    ring_->advance(shape.rows);
+  }
+
+  const TrajectoryRing& ring() const { return *ring_; }
+  const RingView& view() const { return ring_->view(); }
+  std::vector<float> extra() const { return to_host(stream_, ring_->extra_values()); }
+
+ private:
+  void fill() {
+    const RingShape& shape = ring_->shape();
+    const auto rows = static_cast<std::size_t>(shape.rows + 1) * static_cast<std::size_t>(shape.environments);
+    const auto words = static_cast<std::size_t>(shape.record.words);
+    std::vector<std::uint32_t> records(rows * words);
+    std::vector<bool> ended(static_cast<std::size_t>(shape.environments));
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::size_t environment = row % ended.size();
+      const std::uint32_t draw = RandomKey{3, row, Purpose::kEnvironmentStep}.lane_word(0) % 8;
+      const std::uint32_t end = draw < 2 ? draw + 1 : 0;
+      std::uint32_t* const record = records.data() + row * words;
+      for (int a = 0; a < shape.record.action_size; ++a) record[a] = draw & 1;
+      record[shape.record.action_size] = ended[environment] ? 0u : float_bits(noise(row, 1));
+      record[shape.record.action_size + 1] = ended[environment] ? 0u : end | kValid;
+      ended[environment] = !ended[environment] && end != 0;
+    }
+    copy_to_device(stream_, ring_->record_words().data, records.data(), records.size() * sizeof(records[0]));
+    const auto obs = noise_block(rows * static_cast<std::size_t>(shape.obs_size), 2);
+    copy_to_device(stream_, ring_->obs_bytes().data, obs.data(), obs.size() * sizeof(float));
+    const auto extra = noise_block(ring_->extra_values().size(), 4);
+    copy_to_device(stream_, ring_->extra_values().data, extra.data(), extra.size() * sizeof(float));
+  }
+
+  Stream stream_;
+  Arena arena_;
+  std::unique_ptr<TrajectoryRing> ring_;
+};
+
+RingShape shape_of(int environments, int extra_size = 4) {
+  return {environments, 19, 3, ObsType::kFloat32, RecordLayout::for_action_size(1), extra_size};
+}
+
+// Runs `compute(stream, environments)` on one CPU thread and on every other stream, and expects the same bits.
+template <class Compute>
+void expect_parity(const Compute& compute) {
+  for (const int environments : {1, 31, 33, 257, 2050}) {
+    const auto expected = compute(Stream::cpu(1), environments);
+    for (const Stream& stream : streams_to_compare()) {
+      EXPECT_TRUE(same_bits(compute(stream, environments), expected)) << device_name(stream.device()) << environments;
+    }
+  }
+}
+
+TEST(LearnerParity, GeneralisedAdvantages) {
+  expect_parity([](const Stream& stream, int environments) {
+    const RandomRing random(stream, shape_of(environments));
+    const DeviceArray<float> scale(stream, std::vector<float>{0.37f});
+    compute_gae(stream, random.view(), 0.99f, 0.95f, scale.data());
+    return random.extra();
+  });
+}
+
+TEST(LearnerParity, RunningStatistics) {
+  expect_parity([](const Stream& stream, int environments) {
+    const RandomRing random(stream, shape_of(environments));
+    Arena arena(stream.device());
+    ObservationNormalizer(true, random.ring().shape(), arena);
+    RewardScaler(true, environments, arena);
+    arena.allocate("test");
+    ObservationNormalizer observations(true, random.ring().shape(), arena);
+    RewardScaler rewards(true, environments, arena);
+    observations.initialize(stream);
+    rewards.initialize(stream);
+    for (int k = 0; k < 2; ++k) {
+      observations.update(stream, random.view());
+      rewards.update(stream, random.view(), 0.99f);
+    }
+    std::vector<double> all;
+    for (const View<RunningMoments>& view : {observations.moments(), rewards.moments()}) {
+      for (const RunningMoments& m : to_host(stream, view)) all.insert(all.end(), {m.count, m.mean, m.squares});
+    }
+    for (const float r : to_host(stream, rewards.running_returns())) all.push_back(static_cast<double>(r));
+    return all;
+  });
+}
+
+TEST(LearnerParity, SampledTransitions) {
+  expect_parity([](const Stream& stream, int environments) {
+    constexpr int kBatch = 333;
+    const RandomRing random(stream, shape_of(environments, 0));
+    const DeviceArray<std::int32_t> index(stream, kBatch), next(stream, kBatch), action(stream, kBatch);
+    const DeviceArray<float> reward(stream, kBatch), discount(stream, kBatch);
+    const UniformSampler sampler{random.view(), sample_window(random.ring()), {5, 6, Purpose::kReplaySample}, 3};
+    sample_transitions(stream, sampler, 0.97f, 0, kBatch,
+                       {index.data(), next.data(), action.data(), reward.data(), discount.data()});
+    std::vector<float> all = reward.values();
+    for (const float d : discount.values()) all.push_back(d);
+    for (const DeviceArray<std::int32_t>* numbers : {&index, &next, &action}) {
+      for (const std::int32_t n : numbers->values()) all.push_back(static_cast<float>(n));
+    }
+    return all;
+  });
+}
+
+TEST(LearnerParity, MinibatchesAndTheirMoments) {
+  expect_parity([](const Stream& stream, int environments) {
+    const RandomRing random(stream, shape_of(environments));
+    const int rows = 19 * environments, size = (rows + 1) / 2;
+    const Space action = Space::discrete(2);
+    Arena arena(stream.device());
+    PpoBatch::take(random.ring().shape(), action, rows, arena);
+    arena.allocate("test");
+    const PpoBatch batch = PpoBatch::take(random.ring().shape(), action, rows, arena);
+    const Permutation permutation({1, 2, Purpose::kPermutation}, static_cast<std::uint32_t>(rows));
+    gather_minibatch(stream, random.view(), action, {permutation, rows - size, size}, batch);
+    const Buffer<MomentPart> parts(stream.device(), kMomentParts);
+    const Buffer<MinibatchMoments> moments(stream.device(), 1);
+    measure_minibatch(stream, batch, size, true, parts.data(), moments.data());
+    std::vector<float> all = to_host(stream, View<float>{batch.advantage, {static_cast<std::size_t>(size)}});
+    const MinibatchMoments m = to_host(stream, moments.view())[0];
+    all.insert(all.end(), {m.advantage_mean, m.advantage_inverse, m.divisor});
+    return all;
+  });
+}
+
+TEST(LearnerParity, ChosenActions) {
+  for (const bool continuous : {false, true}) {
+    expect_parity([continuous](const Stream& stream, int environments) {
+      const auto n = static_cast<std::size_t>(environments);
+      const DeviceArray<float> outputs(stream, noise_block(n * 16, 7)), sigma(stream, noise_block(16, 8));
+      const DeviceArray<float> extra(stream, n * 8);
+      const DeviceArray<std::uint32_t> records(stream, n * 4);
+      const Space space = continuous ? Space::box<2>({-1.0f, -2.0f}, {1.0f, 2.0f}) : Space::discrete(5);
+      choose_actions(
+          stream, {space, 16, 0, 6, continuous ? sigma.data() : nullptr},
+          {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(space.size), 0, environments},
+          {1, 2, Purpose::kAction}, ActionMode::kSample);
+      std::vector<float> all = extra.values();
+      for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
+      return all;
+    });
+  }
+}
+
+TEST(LearnerParity, EpsilonGreedyActions) {
+  expect_parity([](const Stream& stream, int environments) {
+    const auto n = static_cast<std::size_t>(environments);
+    const DeviceArray<float> outputs(stream, noise_block(n * 16, 9));
+    const DeviceArray<std::uint32_t> records(stream, n * 4);
+    choose_epsilon_greedy(stream,
+                          {outputs.data(), 16, 5, records.data(), RecordLayout::for_action_size(1), 0, environments},
+                          {1, 2, Purpose::kExploration}, 0.4f);
+    return records.values();
+  });
+}
+
+}  // namespace
+}  // namespace stampede

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// PPO's minibatches: every row once, advantages normalised over valid rows, no gradient from reset rows.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "agents/ppo_steps.h"
+#include "tests/unit/ring_rows.h"
+
+namespace stampede {
+namespace {
+
+// Minibatches of a hand-filled ring with reset rows in it.
+class MinibatchSteps : public testing::Test {
+ protected:
+  static constexpr int kEnvironments = 3, kRows = 11, kSize = kEnvironments * kRows;
+
+  MinibatchSteps() : hand_(shape()), arena_(Device{}) {
+    for (int t = 0; t < kRows; ++t) {
+      for (int i = 0; i < kEnvironments; ++i) {
+        hand_.write(t, i, {0.0f, (t + i) % 4 == 0 ? 0u : kValid, 0.0f});
+        hand_.extra(t, i)[RolloutExtra::kAdvantage] = static_cast<float>(std::sin(3.0 * t + i) + 5.0);
+        hand_.extra(t, i)[RolloutExtra::kReturn] = static_cast<float>(t * kEnvironments + i);
+        static_cast<float*>(hand_.ring().obs(t))[i] = static_cast<float>(t * kEnvironments + i);
+      }
+    }
+    PpoBatch::take(shape(), action_, kSize, arena_);
+    arena_.allocate("test");
+    batch_ = PpoBatch::take(shape(), action_, kSize, arena_);
+  }
+
+  static RingShape shape() { return {kEnvironments, kRows, 1, ObsType::kFloat32, RecordLayout::for_action_size(1), 4}; }
+  void gather(int begin, int size) {
+    gather_minibatch(Stream::cpu(), hand_.view(), action_, {permutation_, begin, size}, batch_);
+  }
+  MinibatchMoments measure(int size, bool normalize) {
+    MomentPart parts[kMomentParts];
+    MinibatchMoments moments;
+    measure_minibatch(Stream::cpu(), batch_, size, normalize, parts, &moments);
+    return moments;
+  }
+
+  Space action_ = Space::discrete(2);
+  Permutation permutation_{{1, 2, Purpose::kPermutation}, kSize};
+  HandRing hand_;
+  Arena arena_;
+  PpoBatch batch_;
+};
+
+TEST_F(MinibatchSteps, SlicesOfThePermutationVisitEveryRowOnce) {
+  std::vector<int> seen(kSize);
+  for (const auto& [begin, size] : {std::pair{0, 17}, std::pair{17, 1}, std::pair{18, 15}}) {
+    gather(begin, size);
+    for (int m = 0; m < size; ++m) {
+      const auto row = static_cast<std::size_t>(batch_.target[m]);
+      EXPECT_EQ(++seen[row], 1);
+      EXPECT_EQ(reinterpret_cast<const float*>(batch_.obs)[m], batch_.target[m]) << "fields of different rows";
+      EXPECT_EQ(batch_.valid[m] != 0, (hand_.view().flags(row) & kValid) != 0);
+    }
+  }
+  for (const int count : seen) EXPECT_EQ(count, 1);
+}
+
+TEST_F(MinibatchSteps, AdvantagesAreNormalisedOverTheValidRowsOfTheMinibatch) {
+  for (const auto& [begin, size] : {std::pair{0, 33}, std::pair{5, 9}, std::pair{27, 6}}) {
+    gather(begin, size);
+    double count = 0, sum = 0, squares = 0;
+    for (int m = 0; m < size; ++m) {
+      if (!batch_.valid[m]) continue;
+      const double a = static_cast<double>(batch_.advantage[m]);
+      count += 1;
+      sum += a;
+      squares += a * a;
+    }
+    ASSERT_GT(count, 1);
+    ASSERT_LT(count, size);
+    const MinibatchMoments moments = measure(size, true);
+    const double deviation = std::sqrt((squares - sum * sum / count) / (count - 1));
+    EXPECT_NEAR(moments.advantage_mean, sum / count, 1e-5);
+    EXPECT_NEAR(moments.advantage_inverse, 1 / deviation, 1e-3 / deviation);
+    EXPECT_NEAR(moments.divisor, 1 / count, 1e-7);
+    const MinibatchMoments plain = measure(size, false);
+    EXPECT_EQ(plain.advantage_mean, 0.0f);
+    EXPECT_EQ(plain.advantage_inverse, 1.0f);
+    EXPECT_NEAR(plain.divisor, 1 / count, 1e-7);
+  }
+}
+
+TEST_F(MinibatchSteps, OneValidRowOrNoneIsNotDividedByItsSpread) {
+  for (int begin = 0; begin < kSize; ++begin) {
+    gather(begin, 1);
+    const MinibatchMoments moments = measure(1, true);
+    EXPECT_EQ(moments.advantage_inverse, 1.0f);
+    EXPECT_EQ(moments.advantage_mean, 0.0f);
+    EXPECT_EQ(moments.divisor, 1.0f);
+  }
+}
+
+TEST_F(MinibatchSteps, ResetRowsGetNoGradient) {
+  gather(0, kSize);
+  const PolicyLayout layout{action_, 16, 0, 2, nullptr};
+  std::vector<float> outputs(kSize * 16, 0.25f), d_outputs(kSize * 16, 0.0f);
+  std::vector<float> metrics(kSize * PpoRowMetrics::kSize, 9.0f);
+  for (std::size_t r = 0; r < kSize; ++r) {
+    for (std::size_t j = 0; j < 3; ++j) d_outputs[r * 16 + j] = 9.0f;
+  }
+  const MinibatchMoments moments{0.0f, 1.0f, 1.0f};
+  ppo_tile_loss(Stream::cpu(), {}, layout, batch_, &moments,
+                {outputs.data(), d_outputs.data(), nullptr, metrics.data(), 0, kSize});
+  int valid_rows = 0;
+  for (std::size_t r = 0; r < kSize; ++r) {
+    const bool valid = batch_.valid[r] != 0;
+    valid_rows += valid;
+    double magnitude = 0.0;
+    for (std::size_t j = 0; j < 3; ++j) magnitude += std::abs(static_cast<double>(d_outputs[r * 16 + j]));
+    EXPECT_EQ(magnitude > 0.0, valid) << r;
+    EXPECT_EQ(metrics[PpoRowMetrics::kCount * kSize + r], valid ? 1.0f : 0.0f);
+    EXPECT_TRUE(valid || metrics[PpoRowMetrics::kValueLoss * kSize + r] == 0.0f);
+    for (std::size_t j = 3; j < 16; ++j) EXPECT_EQ(d_outputs[r * 16 + j], 0.0f) << "padding";
+  }
+  EXPECT_GT(valid_rows, 20);
+  EXPECT_LT(valid_rows, 30);
+}
+
+}  // namespace
+}  // namespace stampede

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same seed gives the same bits on any number of threads, and another seed others; training allocates nothing.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "tests/unit/training_run.h"
+
+namespace {
+
+// Replaceable allocation functions can reach nothing but static storage.
+std::atomic<long> allocations{0};
+
+void* counted_allocation(std::size_t size, std::size_t alignment) {
+  ++allocations;
+  void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return counted_allocation(size > 0 ? size : 1, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted_allocation(size > 0 ? size : 1, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace stampede {
+namespace {
+
+struct Case {
+  std::string algorithm, env;
+  Keys keys;
+  int iterations;
+};
+
+// Odd sizes, and more environments than one block holds, so that threads get blocks of other sizes.
+const std::vector<Case> kCases = {
+    {"ppo",
+     "CartPole-v1",
+     {{"num_envs", "257"},
+      {"rollout_steps", "9"},
+      {"minibatches", "3"},
+      {"normalize_observations", "true"},
+      {"normalize_rewards", "true"},
+      {"hidden", "31,16"}},
+     4},
+    {"ppo",
+     "Pendulum-v1",
+     {{"num_envs", "257"}, {"rollout_steps", "9"}, {"hidden", "33"}, {"entropy_coef", "0.01"}},
+     4},
+    {"ppo", "FrozenLake-v1", {{"num_envs", "130"}, {"rollout_steps", "17"}, {"hidden", "16"}}, 4},
+    {"dqn",
+     "CartPole-v1",
+     {{"num_envs", "257"},
+      {"buffer_size", "5140"},
+      {"batch_size", "257"},
+      {"hidden", "33,16"},
+      {"n_step", "3"},
+      {"target_interval", "3"}},
+     25},
+    {"dqn", "Taxi-v4", {{"num_envs", "65"}, {"buffer_size", "2000"}, {"batch_size", "31"}, {"hidden", "16"}}, 25},
+};
+
+StateBytes state_after(const Case& c, const Keys& more, int threads) {
+  Keys keys = c.keys;
+  keys.insert(keys.end(), more.begin(), more.end());
+  TrainingRun run(c.algorithm, c.env, keys, threads);
+  run.iterate(c.iterations);
+  EXPECT_FALSE(run.trainer().read_metrics().failed);
+  EXPECT_GT(run.trainer().updates(), 0);
+  return run.state();
+}
+
+TEST(Reproducibility, SameBitsOnAnyNumberOfThreads) {
+  for (const Case& c : kCases) {
+    const StateBytes one = state_after(c, {}, 1);
+    for (const int threads : {1, 2, 3}) {
+      EXPECT_EQ(differing_entries(one, state_after(c, {}, threads)), std::vector<std::string>{})
+          << c.algorithm << ' ' << c.env << ' ' << threads;
+    }
+  }
+}
+
+TEST(Reproducibility, AnotherSeedIsAnotherRun) {
+  for (const Case& c : kCases) {
+    const StateBytes one = state_after(c, {{"seed", "1"}}, 1), two = state_after(c, {{"seed", "2"}}, 1);
+    const std::vector<std::string> differing = differing_entries(one, two);
+    for (const char* name : {"network.parameters", "environments"}) {
+      EXPECT_NE(std::find(differing.begin(), differing.end(), name), differing.end()) << c.algorithm << c.env;
+    }
+  }
+}
+
+// After the first iteration nothing comes from the heap any more.
+TEST(Allocations, TrainingAllocatesNothing) {
+  for (const Case& c : kCases) {
+    for (const int threads : {1, 2}) {
+      TrainingRun run(c.algorithm, c.env, c.keys, threads);
+      run.iterate(c.iterations);
+      const long before = allocations;
+      run.iterate(3);
+      EXPECT_EQ(allocations - before, 0) << c.algorithm << ' ' << c.env << ' ' << threads;
+    }
+  }
+}
+
+TEST(Allocations, AreCounted) {
+  const long before = allocations;
+  std::vector<int> some(1000);
+  EXPECT_EQ(some[999], 0);
+  EXPECT_EQ(allocations - before, 1);
+}
+
+}  // namespace
+}  // namespace stampede
