@@ -39,7 +39,7 @@ int eval_command(const CommandContext& context, std::span<const std::string> wor
   apply_assignments(config, arguments);
   const std::int64_t seed = arguments.integer("seed", 0, std::int64_t{1} << 62).value_or(config.integer("seed"));
 
-  const Stream stream = make_stream(config, resolve_threads(config));
+  const Stream stream = make_stream(config, resolve_threads(algorithm, config));
   const auto trainer = algorithm.make({config, env, env_parameters(config, env), stream, network_factory(config)});
   trainer->initialize();
   load_checkpoint(checkpoint, *trainer, stream);

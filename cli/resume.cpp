@@ -36,8 +36,8 @@ int resume_command(const CommandContext& context, std::span<const std::string> w
   apply_assignments(config, arguments);
   const bool quiet = arguments.flag("quiet");
   const SignalGuard signals;
-  const RunResult result = run_session(
-      {algorithm, env, config, run, true, arguments.real("stop-at"), !quiet, resolve_threads(config), &signals});
+  const RunResult result = run_session({algorithm, env, config, run, true, arguments.real("stop-at"), !quiet,
+                                        resolve_threads(algorithm, config), &signals});
   write_file_atomically(run + "/result.json", to_json(result) + "\n");
   if (arguments.flag("json")) std::cout << to_json(result) << "\n";
   if (!quiet) {

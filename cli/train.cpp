@@ -89,7 +89,7 @@ std::vector<RunResult> train_seeds(const TrainRequest& request, const std::strin
     }
   };
   std::vector<std::thread> pool;
-  const int cores = resolve_threads(request.config);
+  const int cores = available_cores();
   for (int t = 0; t < std::min(cores, seeds); ++t) pool.emplace_back(work);
   for (std::thread& thread : pool) thread.join();
   if (failure) std::rethrow_exception(failure);
@@ -134,8 +134,8 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
     return 0;
   }
   const SignalGuard signals;
-  const RunResult result =
-      train_one(request, request.config, folder, resolve_threads(request.config), !request.quiet, signals);
+  const RunResult result = train_one(request, request.config, folder,
+                                     resolve_threads(request.algorithm, request.config), !request.quiet, signals);
   if (request.json) std::cout << to_json(result) << "\n";
   if (!request.quiet) print_result(result);
   return 0;

@@ -91,7 +91,7 @@ def learning_table(runs):
         seconds = [run["seconds_total"] for run in group if run.get("seconds_total") is not None]
         lines.append("| " + " | ".join([
             env, algo, f"{steps:,}" if isinstance(steps, int) else str(steps), str(len(group)),
-            f"{statistics.mean(returns):.1f}" if returns else "", f"{min(returns):.1f}" if returns else "",
+            f"{statistics.mean(returns):.3g}" if returns else "", f"{min(returns):.3g}" if returns else "",
             f"{int(statistics.median(solved)):,} ({len(solved)}/{len(group)})" if solved else "",
             f"{statistics.median(seconds):.2f}" if seconds else ""]) + " |")
     return "\n".join(lines)

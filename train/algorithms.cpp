@@ -14,8 +14,9 @@ namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
-    {"dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer},
-    {"ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer},
+    {"dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
+     ppo_batch_rows},
 };
 
 std::span<const ConfigKey> common_keys() {
@@ -45,7 +46,7 @@ std::span<const ConfigKey> common_keys() {
        .default_text = "0",
        .min = 0,
        .max = 1024,
-       .help = "CPU threads; 0 = all cores"},
+       .help = "CPU threads; 0 = as many cores as a batch keeps busy"},
       {.name = "device",
        .type = kChoice,
        .default_text = "cpu",

@@ -18,6 +18,7 @@ struct AlgorithmEntry {
   bool continuous_actions;
   std::span<const ConfigKey> (*keys)();
   std::unique_ptr<Trainer> (*make)(const TrainerSetup& setup);
+  std::int64_t (*batch_rows)(const Config& config);  // rows of one gradient step
 };
 
 std::span<const AlgorithmEntry> algorithms();

@@ -247,7 +247,8 @@ std::string Config::describe_keys() const {
     const bool numeric =
         key.type != ConfigType::kChoice && key.type != ConfigType::kText && key.type != ConfigType::kFlag;
     if (numeric && (std::isfinite(key.min) || std::isfinite(key.max))) out << range_text(key) << ", ";
-    out << "default " << (key.layers[0]->empty() ? "\"\"" : *key.layers[0]) << '\n';
+    const std::string& value = resolved(key);
+    out << "default " << (value.empty() ? "\"\"" : value) << '\n';
   }
   return out.str();
 }

@@ -249,4 +249,6 @@ std::span<const ConfigKey> dqn_keys() {
 
 std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup) { return std::make_unique<DqnTrainer>(setup); }
 
+std::int64_t dqn_batch_rows(const Config& config) { return config.integer("batch_size"); }
+
 }  // namespace stampede

@@ -13,4 +13,7 @@ std::span<const ConfigKey> dqn_keys();
 // Throws UsageError for values that do not fit together.
 std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup);
 
+// Rows of one gradient step.
+std::int64_t dqn_batch_rows(const Config& config);
+
 }  // namespace stampede

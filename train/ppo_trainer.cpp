@@ -235,4 +235,9 @@ std::span<const ConfigKey> ppo_keys() {
 
 std::unique_ptr<Trainer> make_ppo_trainer(const TrainerSetup& setup) { return std::make_unique<PpoTrainer>(setup); }
 
+std::int64_t ppo_batch_rows(const Config& config) {
+  const std::int64_t rows = config.integer("num_envs") * config.integer("rollout_steps");
+  return rows / config.integer("minibatches");
+}
+
 }  // namespace stampede

@@ -14,4 +14,7 @@ std::span<const ConfigKey> ppo_keys();
 // Throws UsageError for values that do not fit together.
 std::unique_ptr<Trainer> make_ppo_trainer(const TrainerSetup& setup);
 
+// Rows of one gradient step.
+std::int64_t ppo_batch_rows(const Config& config);
+
 }  // namespace stampede

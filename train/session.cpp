@@ -340,9 +340,18 @@ Stream make_stream(const Config& config, int threads) {
   return device.is_cuda() ? Stream::cuda(device.index) : Stream::cpu(threads);
 }
 
-int resolve_threads(const Config& config) {
+int available_cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+int resolve_threads(const AlgorithmEntry& algorithm, const Config& config) {
   const std::int64_t threads = config.integer("threads");
-  return threads > 0 ? static_cast<int>(threads) : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (threads > 0) return static_cast<int>(threads);
+  // Forward and backward: 6 floating-point operations per weight and row. Below half a millisecond of one core, waking
+  // and waiting for others costs about what they bring, and far more when they are busy with something else.
+  constexpr std::int64_t kWorthSharing = 50'000'000;
+  const std::vector<std::int64_t> hidden = config.integers("hidden");
+  std::int64_t weights = 64;
+  for (std::size_t k = 1; k < hidden.size(); ++k) weights += hidden[k - 1] * hidden[k];
+  return 6 * weights * algorithm.batch_rows(config) < kWorthSharing ? 1 : available_cores();
 }
 
 }  // namespace stampede

@@ -36,7 +36,9 @@ NetworkFactory network_factory(const Config& config);
 
 Stream make_stream(const Config& config, int threads);
 
-// threads of the configuration, or all cores.
-int resolve_threads(const Config& config);
+// threads of the configuration; when that is 0, all cores, or one where a gradient step is too little work to share.
+int resolve_threads(const AlgorithmEntry& algorithm, const Config& config);
+
+int available_cores();
 
 }  // namespace stampede
