@@ -14,20 +14,31 @@ namespace {
 
 constexpr int kRows = 32;
 
-// A uniformly random action per environment, drawn with Philox; continuous ones within [-1, 1].
-struct RandomActionOp {
-  std::uint32_t* records;
-  RecordLayout record;
-  Space action;
+// One random word per environment; four neighbours share a Philox call, as RandomKey::lane_word says.
+struct LaneWordsOp {
   RandomKey key;
+  std::uint32_t* words;  // [N]
+
+  HD void operator()(int group) const {
+    const PhiloxBlock block = key.block(static_cast<std::uint32_t>(group), 0);
+    for (int k = 0; k < 4; ++k) words[4 * group + k] = block.word[k];
+  }
+};
+
+// A uniformly random action per environment; continuous ones within [-1, 1]. All environments here have one action
+// word; a store of the whole record lets the loop vectorise.
+template <bool Discrete>
+struct RandomActionOp {
+  const std::uint32_t* words;  // [N]
+  std::uint32_t actions;
+  std::uint32_t* records;  // [N, 4]
 
   HD void operator()(int i) const {
-    const std::uint32_t word = key.lane_word(static_cast<std::uint32_t>(i));
-    std::uint32_t* const r = records + static_cast<std::size_t>(i) * static_cast<std::size_t>(record.words);
-    for (int k = 0; k < record.action_size; ++k) {
-      r[k] = action.is_discrete() ? uniform_below(word, static_cast<std::uint32_t>(action.count))
-                                  : float_bits(2.0f * uniform_float(word) - 1.0f);
-    }
+    const std::uint32_t word = words[i];
+    const std::uint32_t action =
+        Discrete ? uniform_below(word, actions) : float_bits(2.0f * uniform_float(word) - 1.0f);
+    std::uint32_t* const record = records + static_cast<std::size_t>(i) * 4;
+    for (int w = 0; w < 4; ++w) record[w] = action;
   }
 };
 
@@ -43,9 +54,14 @@ class EnvRun {
   }
 
   void draw_actions(const Stream& stream, int slot, std::uint64_t row) {
-    for_each_index(
-        stream, env_->size(),
-        RandomActionOp{ring_->records(slot), env_->record_layout(), env_->spec().action, {7, row, Purpose::kAction}});
+    const int n = env_->size();
+    for_each_index(stream, (n + 3) / 4, LaneWordsOp{{7, row, Purpose::kAction}, words_.data});
+    const Space& action = env_->spec().action;
+    const auto actions = static_cast<std::uint32_t>(action.count);
+    if (action.is_discrete()) {
+      return for_each_index(stream, n, RandomActionOp<true>{words_.data, actions, ring_->records(slot)});
+    }
+    for_each_index(stream, n, RandomActionOp<false>{words_.data, 0, ring_->records(slot)});
   }
   void step(const Stream& stream, bool random_policy) {
     const std::int64_t row = ring_->head();
@@ -59,11 +75,13 @@ class EnvRun {
  private:
   void build(const EnvEntry& entry, int environments) {
     env_ = entry.make({}, environments, 1, 0, arena_);
+    words_ = arena_.take<std::uint32_t>(static_cast<std::size_t>(environments + 3) / 4 * 4);
     ring_ = std::make_unique<TrajectoryRing>(
         RingShape{environments, kRows, env_->obs_size(), env_->obs_type(), env_->record_layout(), 0}, arena_);
   }
 
   Arena arena_;
+  View<std::uint32_t> words_;  // [N], rounded up to 4
   std::unique_ptr<VectorEnv> env_;
   std::unique_ptr<TrajectoryRing> ring_;
 };

@@ -9,6 +9,7 @@
 
 #include "kernels/buffer.h"
 #include "kernels/error.h"
+#include "kernels/lane_list.h"
 #include "kernels/launch.h"
 #include "sim/vector_env.h"
 
@@ -55,8 +56,10 @@ struct EnvBatch {
   // Lanes that reset are listed first; a CUDA thread has one lane, a CPU chunk up to kCpuChunk.
 #ifdef __CUDA_ARCH__
   static constexpr int kMaxRange = 1;
+  static constexpr int kListSize = 1;
 #else
   static constexpr int kMaxRange = kCpuChunk;
+  static constexpr int kListSize = kCpuChunk + kLaneListSlack;
 #endif
 
   typename E::Params params;
@@ -103,7 +106,7 @@ struct StepOp {
   HD void operator()(int begin, int end) const {
     begin += offset;
     end += offset;
-    std::int32_t resetting[Batch::kMaxRange];
+    std::int32_t resetting[Batch::kListSize];
     const int count = list_resetting(begin, end, resetting);
     step_lanes(begin, end);
     restart_lanes(resetting, count);
@@ -111,20 +114,12 @@ struct StepOp {
 
  private:
   HD int list_resetting(int begin, int end, std::int32_t* resetting) const {
-    int count = 0;
-    int i = begin;
-#ifndef __CUDA_ARCH__
-    for (; i + 16 <= end; i += 16) {
-      const std::int32_t* const flags = batch.needs_reset + i;
-      std::uint32_t mask = 0;
-#pragma omp simd reduction(| : mask)
-      for (int k = 0; k < 16; ++k) mask |= static_cast<std::uint32_t>(flags[k]) << k;
-      for (; mask != 0; mask &= mask - 1) resetting[count++] = i + __builtin_ctz(mask);
-    }
+#ifdef __CUDA_ARCH__
+    const int count = batch.needs_reset[begin];
+    resetting[0] = begin;
+#else
+    const int count = list_set_lanes(batch.needs_reset + begin, end - begin, begin, resetting);
 #endif
-    for (; i < end; ++i) {
-      if (batch.needs_reset[i]) resetting[count++] = i;
-    }
     for (int k = 0; k < count; ++k) {
       const int lane = resetting[k];
       batch.log.append({row.row - 1, lane, batch.elapsed[lane], batch.episode_return[lane]});
