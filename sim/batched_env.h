@@ -167,17 +167,20 @@ struct StepOp {
     }
   }
 
-  HD void restart_lanes(const std::int32_t* resetting, int count) const {
+  HD void restart_lanes(std::int32_t* resetting, int count) const {
 #ifdef __CUDA_ARCH__
     // Not a loop: the compiler does not know that there is at most one, and would put the array into local memory.
     if (count > 0) restart_lane(resetting[0], batch.draw_start(resetting[0], row.row + 1));
 #else
-    // Drawing goes into columns first: that loop vectorises, the scattered stores do not.
+    // Drawing goes into columns first: that loop vectorises, the scattered stores do not. The list is filled up to
+    // whole vectors, because drawing one by one costs more than drawing too many.
     const Batch b = batch;
-    std::uint32_t words[sizeof(typename Batch::State) / 4 * Batch::kMaxRange];
-    const StateColumns<typename Batch::State> starts{words, Batch::kMaxRange};
+    const int padded = (count + kLaneListSlack - 1) / kLaneListSlack * kLaneListSlack;
+    for (int k = count; k < padded; ++k) resetting[k] = resetting[0];
+    std::uint32_t words[sizeof(typename Batch::State) / 4 * Batch::kListSize];
+    const StateColumns<typename Batch::State> starts{words, Batch::kListSize};
     STAMPEDE_INDEPENDENT
-    for (int k = 0; k < count; ++k) starts.store(k, b.draw_start(resetting[k], row.row + 1));
+    for (int k = 0; k < padded; ++k) starts.store(k, b.draw_start(resetting[k], row.row + 1));
     for (int k = 0; k < count; ++k) restart_lane(resetting[k], starts.load(k));
 #endif
   }
