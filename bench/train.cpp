@@ -57,6 +57,8 @@ void bench_dqn(benchmark::State& state, int width, int batch, int threads) {
                                      {"train_interval", "128"},
                                      {"gradient_steps", std::to_string(kUpdates)},
                                      {"n_step", "1"},
+                                     {"activation", "relu"},
+                                     {"loss", "huber"},
                                      {"total_steps", "1000000000"},
                                      {"schedule_steps", "100000"}});
   while (trainer->updates() < kUpdates) trainer->iterate();
