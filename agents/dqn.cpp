@@ -9,14 +9,6 @@
 #include "kernels/error.h"
 
 namespace stampede {
-namespace {
-
-int tile_rows_for(const Network& network, const Stream& stream, int batch) {
-  const int preferred = network.preferred_rows(stream);
-  return preferred == 0 ? batch : std::min(preferred, batch);
-}
-
-}  // namespace
 
 NetworkSpec Dqn::network_spec(const DqnConfig& config, const Space& observation, const Space& action) {
   const bool one_hot = observation.is_discrete();
@@ -40,7 +32,7 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
       shape_(shape),
       seed_(seed),
       groups_(gradient_groups(stream, *network, config.batch_size)),
-      tile_rows_(tile_rows_for(*network, stream, config.batch_size)),
+      tile_rows_(tile_rows(stream, *network, config.batch_size)),
       network_(std::move(network), config.optimizer, groups_, arena),
       identity_(false, shape, arena),
       target_(arena.take<float>(network_.spec().parameter_count())) {

@@ -20,11 +20,6 @@ int largest_minibatch(const PpoConfig& config, const RingShape& shape) {
   return static_cast<int>((rows + config.minibatches - 1) / config.minibatches);
 }
 
-int tile_rows_for(const Network& network, const Stream& stream, int minibatch) {
-  const int preferred = network.preferred_rows(stream);
-  return preferred == 0 ? minibatch : std::min(preferred, minibatch);
-}
-
 }  // namespace
 
 NetworkSpec Ppo::network_spec(const PpoConfig& config, const Space& observation, const Space& action) {
@@ -59,7 +54,7 @@ Ppo::Ppo(const PpoConfig& config, const Space& observation, const Space& action,
       shape_(shape),
       seed_(seed),
       max_groups_(gradient_groups(stream, *network, largest_minibatch(config, shape))),
-      tile_rows_(tile_rows_for(*network, stream, largest_minibatch(config, shape))),
+      tile_rows_(tile_rows(stream, *network, largest_minibatch(config, shape))),
       network_(std::move(network), config.optimizer, max_groups_, arena),
       observations_(config.normalize_observations, shape, arena),
       rewards_(config.normalize_rewards, shape.environments, arena) {

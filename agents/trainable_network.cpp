@@ -14,6 +14,11 @@ int gradient_groups(const Stream& stream, const Network& network, int batch) {
   return std::clamp((batch + 31) / 32, 1, 16);
 }
 
+int tile_rows(const Stream& stream, const Network& network, int batch) {
+  const int preferred = network.preferred_rows(stream);
+  return preferred == 0 ? batch : std::min(preferred, batch);
+}
+
 TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config,
                                    int max_groups, Arena& arena)
     : network_(std::move(network)), config_(config) {

@@ -21,6 +21,9 @@ using NetworkFactory = std::function<std::unique_ptr<Network>(const NetworkSpec&
 // shape on any number of threads. A device that takes whole batches has one group.
 int gradient_groups(const Stream& stream, const Network& network, int batch);
 
+// Rows of one forward() and backward() within a group: the network's preferred tile, at most the batch.
+int tile_rows(const Stream& stream, const Network& network, int batch);
+
 // Calls work(group, begin, end, worker, stream) for every group of rows [0, batch), in parallel on a CPU stream;
 // worker in [0, stream.threads()) names the scratch to use. Rethrows what a group threw.
 template <class Work>

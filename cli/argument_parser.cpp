@@ -55,7 +55,7 @@ Arguments::Arguments(std::span<const std::string> words, std::span<const OptionS
       if (!option && unknown_ == UnknownOptions::kRefuse) store(name, "", word.substr(0, equals));
       if (equals != std::string_view::npos) {
         store(name, word.substr(equals + 1), word.substr(0, equals));
-      } else if (option && option->placeholder.empty()) {
+      } else if (option && option->value_name.empty()) {
         store(name, "true", word);
       } else {
         const bool missing = i + 1 == words.size() || words[i + 1].starts_with("--");
@@ -74,7 +74,7 @@ Arguments::Arguments(std::span<const std::string> words, std::span<const OptionS
 
 void Arguments::store(std::string_view name, std::string_view text, std::string_view word) {
   if (const OptionSpec* option = find(name)) {
-    const bool is_flag = option->placeholder.empty();
+    const bool is_flag = option->value_name.empty();
     values_[underscored(name)].emplace_back(is_flag ? (parse_flag(word, text) ? "true" : "false") : text);
     return;
   }
@@ -158,7 +158,7 @@ std::string help_text(std::string_view usage, std::string_view summary, std::spa
   all.push_back(help);
   const auto left_side = [](const OptionSpec& option) {
     std::string text = "--" + std::string(option.name);
-    if (!option.placeholder.empty()) text += " " + std::string(option.placeholder);
+    if (!option.value_name.empty()) text += " " + std::string(option.value_name);
     return text;
   };
   std::size_t width = 0;

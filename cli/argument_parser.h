@@ -13,8 +13,8 @@
 namespace stampede {
 
 struct OptionSpec {
-  std::string_view name;         // without dashes; '-' and '_' are the same
-  std::string_view placeholder;  // of its value, "FILE"; empty for a flag
+  std::string_view name;        // without dashes; '-' and '_' are the same
+  std::string_view value_name;  // of its value, "FILE"; empty for a flag
   std::string_view help;
 };
 
