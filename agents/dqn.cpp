@@ -13,7 +13,7 @@ namespace stampede {
 NetworkSpec Dqn::network_spec(const DqnConfig& config, const Space& observation, const Space& action) {
   const bool one_hot = observation.is_discrete();
   return NetworkSpec(one_hot ? observation.count : observation.size, one_hot,
-                     {{"q", config.hidden, config.activation, {{"q", action.count, 1.0f}}}}, {}, config.initialization);
+                     {config.network.tower("q", {{"q", action.count, 1.0f}})}, {}, config.network.initialization);
 }
 
 void Dqn::check(const DqnConfig& config, const RingShape& shape) {

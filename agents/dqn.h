@@ -19,9 +19,7 @@ struct DqnConfig {
   int n_step = 1;
   TdLoss loss = TdLoss::kHuber;
   float target_tau = 1.0f;  // 1 copies the network; below 1 averages (Polyak)
-  std::vector<int> hidden = {64, 64};
-  Activation activation = Activation::kRelu;
-  Initialization initialization = Initialization::kKaimingUniform;
+  NetworkShape network{.activation = Activation::kRelu, .initialization = Initialization::kKaimingUniform};
   OptimizerConfig optimizer{.max_norm = 10.0f};
 };
 

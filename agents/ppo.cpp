@@ -27,16 +27,15 @@ NetworkSpec Ppo::network_spec(const PpoConfig& config, const Space& observation,
   const HeadSpec value{"value", 1, kValueGain};
   std::vector<TowerSpec> towers;
   if (config.shared_torso) {
-    towers = {{"torso", config.hidden, config.activation, {policy, value}}};
+    towers = {config.network.tower("torso", {policy, value})};
   } else {
-    towers = {{"actor", config.hidden, config.activation, {policy}},
-              {"critic", config.hidden, config.activation, {value}}};
+    towers = {config.network.tower("actor", {policy}), config.network.tower("critic", {value})};
   }
   std::vector<VectorSpec> vectors;
   if (!action.is_discrete()) vectors = {{"log_sigma", action.size, config.initial_log_sigma}};
   const bool one_hot = observation.is_discrete();
   return NetworkSpec(one_hot ? observation.count : observation.size, one_hot, std::move(towers), std::move(vectors),
-                     config.initialization);
+                     config.network.initialization);
 }
 
 void Ppo::check(const PpoConfig& config, std::int64_t rollout_rows) {

@@ -26,9 +26,7 @@ struct PpoConfig {
   float target_kl = 0.0f;           // 0 = no early stop
   bool normalize_observations = false;
   bool normalize_rewards = false;
-  std::vector<int> hidden = {64, 64};
-  Activation activation = Activation::kTanh;
-  Initialization initialization = Initialization::kOrthogonal;
+  NetworkShape network;
   bool shared_torso = false;
   float initial_log_sigma = 0.0f;
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};

@@ -21,6 +21,9 @@ constexpr Command kCommands[] = {
     {"table", "table ENVIRONMENT: transition table of a tabular environment as CSV", table_command},
 };
 
+// What the launcher does itself, because it needs the source tree.
+constexpr std::string_view kLauncherCommands[] = {"bench", "test", "setup"};
+
 void print_help() {
   std::printf("stampede: batched simulation and reinforcement learning on CPUs and GPUs\n\n");
   std::printf("usage: ./stampede COMMAND [arguments]\n\n");
@@ -45,7 +48,12 @@ int dispatch(const EnvRegistry& environments, std::span<const std::string> words
     if (words[0] == command.name) return command.run({environments}, words.subspan(1));
     known.push_back(command.name);
   }
-  known.insert(known.end(), {"bench", "test", "setup"});
+  for (const std::string_view name : kLauncherCommands) {
+    if (words[0] == name) {
+      throw UsageError(words[0] + " is a command of the launcher: ./stampede " + words[0] + " in the source tree");
+    }
+    known.push_back(name);
+  }
   throw UsageError(unknown_name_message("command", words[0], known));
 }
 

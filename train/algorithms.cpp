@@ -14,8 +14,8 @@ namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
-    {"dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
-    {"ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
+    {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
 };
 
@@ -91,9 +91,12 @@ std::span<const ConfigKey> common_keys() {
   return kKeys;
 }
 
-void load_preset(Config& config, const std::string& name) {
-  for (const Preset& preset : builtin_presets()) {
-    if (preset.name == name) config.load_toml(preset.toml, "preset " + name, ConfigLayer::kPreset);
+void load_presets(Config& config, std::string_view algorithm, const std::string& env) {
+  const std::string general(algorithm);
+  for (const std::string& name : {general, general + "_" + env}) {
+    for (const Preset& preset : builtin_presets()) {
+      if (preset.name == name) config.load_toml(preset.toml, "preset " + name, ConfigLayer::kPreset);
+    }
   }
 }
 
@@ -133,8 +136,8 @@ Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env) {
         .name = param.name, .type = ConfigType::kText, .default_text = param.default_text, .help = param.help};
     config.declare(std::span(&key, 1), "env.");
   }
-  load_preset(config, std::string(algorithm.id));
-  load_preset(config, std::string(algorithm.id) + "_" + env.spec.id);
+  load_presets(config, algorithm.program, env.spec.id);
+  if (algorithm.id != algorithm.program) load_presets(config, algorithm.id, env.spec.id);
   return config;
 }
 

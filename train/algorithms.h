@@ -11,12 +11,14 @@
 
 namespace stampede {
 
+// Several ids may share one program: its keys and its trainer, with options that the id's preset switches on.
 struct AlgorithmEntry {
   std::string_view id;
+  std::string_view program;  // the id whose presets lie below this one's own; the id itself for most
   std::string_view summary;  // with its reference
   bool discrete_actions;
   bool continuous_actions;
-  std::span<const ConfigKey> (*keys)();
+  std::vector<ConfigKey> (*keys)();
   std::unique_ptr<Trainer> (*make)(const TrainerSetup& setup);
   std::int64_t (*batch_rows)(const Config& config);  // rows of one gradient step
 };
@@ -30,7 +32,7 @@ const AlgorithmEntry& find_algorithm(std::string_view id);
 void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec);
 
 // All keys of a run: common ones, the algorithm's, and the environment's parameters under "env.". Defaults, then the
-// presets "<algorithm>" and "<algorithm>_<environment>".
+// presets "<program>", "<program>_<environment>", "<algorithm>" and "<algorithm>_<environment>".
 Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env);
 
 // The environment parameters that a configuration sets, as text.

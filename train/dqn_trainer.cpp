@@ -7,7 +7,7 @@
 #include "kernels/error.h"
 #include "train/collecting_trainer.h"
 #include "train/env_blocks.h"
-#include "train/network_keys.h"
+#include "train/shared_keys.h"
 
 namespace stampede {
 namespace {
@@ -19,33 +19,9 @@ DqnConfig dqn_config(const Config& config) {
   dqn.n_step = static_cast<int>(config.integer("n_step"));
   dqn.loss = config.text("loss") == "huber" ? TdLoss::kHuber : TdLoss::kSquared;
   dqn.target_tau = static_cast<float>(config.real("target_tau"));
-  dqn.hidden = hidden_layers(config);
-  dqn.activation = activation(config);
-  dqn.initialization = initialization(config);
-  dqn.optimizer.epsilon = static_cast<float>(config.real("adam_epsilon"));
-  dqn.optimizer.max_norm = static_cast<float>(config.real("max_grad_norm"));
-  dqn.optimizer.max_value = static_cast<float>(config.real("max_grad_value"));
+  dqn.network = network_shape(config);
+  dqn.optimizer = optimizer_config(config);
   return dqn;
-}
-
-int ring_rows(const Config& config) {
-  const std::int64_t capacity = config.integer("buffer_size"), environments = config.integer("num_envs");
-  if (capacity / environments >= 2) return static_cast<int>(capacity / environments);
-  throw UsageError("buffer_size: " + std::to_string(capacity) + " transitions for " + std::to_string(environments) +
-                   " environments keep fewer than 2 rows each");
-}
-
-Schedule epsilon_schedule(const Config& config) {
-  const std::string name = config.text("epsilon_schedule");
-  const ScheduleKind kind = name == "linear"        ? ScheduleKind::kLinear
-                            : name == "exponential" ? ScheduleKind::kExponential
-                                                    : ScheduleKind::kConstant;
-  const double start = config.real("epsilon_start"), end = config.real("epsilon_end");
-  if (kind == ScheduleKind::kExponential && (start <= 0.0 || end <= 0.0)) {
-    throw UsageError("epsilon_schedule: exponential needs epsilon_start and epsilon_end above 0");
-  }
-  const double rows = config.real("epsilon_fraction") * static_cast<double>(schedule_rows(config));
-  return {kind, start, end, static_cast<std::int64_t>(rows)};
 }
 
 class DqnTrainer final : public CollectingTrainer {
@@ -144,21 +120,9 @@ class DqnTrainer final : public CollectingTrainer {
 
 }  // namespace
 
-std::span<const ConfigKey> dqn_keys() {
+KeyList dqn_keys() {
   using enum ConfigType;
   static constexpr ConfigKey kKeys[] = {
-      {.name = "buffer_size",
-       .type = kInteger,
-       .default_text = "100000",
-       .min = 2,
-       .max = 2147483647.0,
-       .help = "transitions kept, over all environments"},
-      {.name = "batch_size",
-       .type = kInteger,
-       .default_text = "64",
-       .min = 1,
-       .max = 1 << 20,
-       .help = "transitions per gradient step"},
       {.name = "n_step",
        .type = kInteger,
        .default_text = "1",
@@ -166,30 +130,6 @@ std::span<const ConfigKey> dqn_keys() {
        .max = 1000,
        .help = "steps folded into a target"},
       {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
-      {.name = "learning_rate", .default_text = "0.0005", .min = 0, .max = 10, .help = "of Adam"},
-      {.name = "learning_rate_final",
-       .default_text = "1",
-       .min = 0,
-       .max = 1,
-       .help = "fraction of it at the end of the schedule"},
-      {.name = "learning_starts",
-       .type = kInteger,
-       .default_text = "1000",
-       .min = 0,
-       .max = 1e12,
-       .help = "rows of random actions before the first update"},
-      {.name = "train_interval",
-       .type = kInteger,
-       .default_text = "1",
-       .min = 1,
-       .max = 1 << 20,
-       .help = "steps of every environment between updates"},
-      {.name = "gradient_steps",
-       .type = kInteger,
-       .default_text = "1",
-       .min = 1,
-       .max = 1 << 20,
-       .help = "updates each time"},
       {.name = "target_interval",
        .type = kInteger,
        .default_text = "500",
@@ -207,44 +147,14 @@ std::span<const ConfigKey> dqn_keys() {
        .default_text = "huber",
        .choices = "huber|squared",
        .help = "of the temporal-difference error"},
-      {.name = "epsilon_start", .default_text = "1", .min = 0, .max = 1, .help = "share of random actions at first"},
-      {.name = "epsilon_end", .default_text = "0.05", .min = 0, .max = 1, .help = "and at the end"},
-      {.name = "epsilon_fraction",
-       .default_text = "0.2",
-       .min = 0,
-       .max = 1,
-       .help = "of the schedule until the end is reached"},
-      {.name = "epsilon_schedule",
-       .type = kChoice,
-       .default_text = "linear",
-       .choices = "linear|exponential|constant",
-       .help = "from start to end"},
-      {.name = "adam_epsilon",
-       .default_text = "1e-8",
-       .min = 0,
-       .max = 1,
-       .help = "added to the root",
-       .above_min = true},
-      {.name = "max_grad_norm", .default_text = "10", .min = 0, .max = 1e9, .help = "global-norm clip; 0 = off"},
-      {.name = "max_grad_value", .default_text = "0", .min = 0, .max = 1e9, .help = "elementwise clip; 0 = off"},
-      {.name = "hidden",
-       .type = kIntegerList,
-       .default_text = "64,64",
-       .min = 1,
-       .max = 65536,
-       .help = "widths of the hidden layers"},
-      {.name = "activation",
-       .type = kChoice,
-       .default_text = "relu",
-       .choices = "tanh|relu|linear",
-       .help = "of the hidden layers"},
-      {.name = "initialization",
-       .type = kChoice,
-       .default_text = "kaiming_uniform",
-       .choices = "orthogonal|kaiming_uniform",
-       .help = "of the weights"},
   };
-  return kKeys;
+  KeyList keys(std::begin(kKeys), std::end(kKeys));
+  for (const KeyList& group : {replay_keys(), epsilon_keys(), optimizer_keys(), network_keys()}) append(keys, group);
+  set_default(keys, "learning_rate", "0.0005");
+  set_default(keys, "max_grad_norm", "10");
+  set_default(keys, "activation", "relu");
+  set_default(keys, "initialization", "kaiming_uniform");
+  return keys;
 }
 
 std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup) { return std::make_unique<DqnTrainer>(setup); }

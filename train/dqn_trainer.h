@@ -8,7 +8,7 @@
 
 namespace stampede {
 
-std::span<const ConfigKey> dqn_keys();
+std::vector<ConfigKey> dqn_keys();
 
 // Throws UsageError for values that do not fit together.
 std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup);

@@ -5,7 +5,7 @@
 #include "kernels/error.h"
 #include "train/collecting_trainer.h"
 #include "train/env_blocks.h"
-#include "train/network_keys.h"
+#include "train/shared_keys.h"
 
 namespace stampede {
 namespace {
@@ -22,13 +22,10 @@ PpoConfig ppo_config(const Config& config) {
   ppo.target_kl = static_cast<float>(config.real("target_kl"));
   ppo.normalize_observations = config.flag("normalize_observations");
   ppo.normalize_rewards = config.flag("normalize_rewards");
-  ppo.hidden = hidden_layers(config);
-  ppo.activation = activation(config);
-  ppo.initialization = initialization(config);
+  ppo.network = network_shape(config);
   ppo.shared_torso = config.flag("shared_torso");
   ppo.initial_log_sigma = static_cast<float>(config.real("log_sigma"));
-  ppo.optimizer.epsilon = static_cast<float>(config.real("adam_epsilon"));
-  ppo.optimizer.max_norm = static_cast<float>(config.real("max_grad_norm"));
+  ppo.optimizer = optimizer_config(config);
   return ppo;
 }
 
@@ -144,7 +141,7 @@ class PpoTrainer final : public CollectingTrainer {
 
 }  // namespace
 
-std::span<const ConfigKey> ppo_keys() {
+KeyList ppo_keys() {
   using enum ConfigType;
   static constexpr ConfigKey kKeys[] = {
       {.name = "rollout_steps",
@@ -161,12 +158,6 @@ std::span<const ConfigKey> ppo_keys() {
        .help = "lambda of generalised advantage estimation"},
       {.name = "epochs", .type = kInteger, .default_text = "4", .min = 1, .max = 1000, .help = "passes over a rollout"},
       {.name = "minibatches", .type = kInteger, .default_text = "4", .min = 1, .max = 1 << 20, .help = "per epoch"},
-      {.name = "learning_rate", .default_text = "0.001", .min = 0, .max = 10, .help = "of Adam"},
-      {.name = "learning_rate_final",
-       .default_text = "1",
-       .min = 0,
-       .max = 1,
-       .help = "fraction of it at the end of the schedule"},
       {.name = "clip",
        .default_text = "0.2",
        .min = 0,
@@ -206,31 +197,13 @@ std::span<const ConfigKey> ppo_keys() {
        .min = -20,
        .max = 5,
        .help = "initial log standard deviation of continuous actions"},
-      {.name = "adam_epsilon",
-       .default_text = "1e-5",
-       .min = 0,
-       .max = 1,
-       .help = "added to the root",
-       .above_min = true},
-      {.name = "max_grad_norm", .default_text = "0.5", .min = 0, .max = 1e9, .help = "global-norm clip; 0 = off"},
-      {.name = "hidden",
-       .type = kIntegerList,
-       .default_text = "64,64",
-       .min = 1,
-       .max = 65536,
-       .help = "widths of the hidden layers"},
-      {.name = "activation",
-       .type = kChoice,
-       .default_text = "tanh",
-       .choices = "tanh|relu|linear",
-       .help = "of the hidden layers"},
-      {.name = "initialization",
-       .type = kChoice,
-       .default_text = "orthogonal",
-       .choices = "orthogonal|kaiming_uniform",
-       .help = "of the weights"},
   };
-  return kKeys;
+  KeyList keys(std::begin(kKeys), std::end(kKeys));
+  append(keys, optimizer_keys());
+  append(keys, network_keys());
+  set_default(keys, "optimizer_epsilon", "1e-5");
+  set_default(keys, "max_grad_norm", "0.5");
+  return keys;
 }
 
 std::unique_ptr<Trainer> make_ppo_trainer(const TrainerSetup& setup) { return std::make_unique<PpoTrainer>(setup); }

@@ -9,7 +9,7 @@
 namespace stampede {
 
 // Keys of the configuration beyond the common ones.
-std::span<const ConfigKey> ppo_keys();
+std::vector<ConfigKey> ppo_keys();
 
 // Throws UsageError for values that do not fit together.
 std::unique_ptr<Trainer> make_ppo_trainer(const TrainerSetup& setup);

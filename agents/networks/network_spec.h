@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stampede {
@@ -27,6 +28,17 @@ struct TowerSpec {
   std::vector<int> hidden;
   Activation activation = Activation::kTanh;
   std::vector<HeadSpec> heads;
+};
+
+// What a run chooses of its networks; which towers and heads there are, the algorithm knows.
+struct NetworkShape {
+  std::vector<int> hidden = {64, 64};
+  Activation activation = Activation::kTanh;
+  Initialization initialization = Initialization::kOrthogonal;
+
+  TowerSpec tower(std::string name, std::vector<HeadSpec> heads) const {
+    return {std::move(name), hidden, activation, std::move(heads)};
+  }
 };
 
 // A free vector of parameters that no layer reads, such as the state-independent log sigma of a Gaussian policy.

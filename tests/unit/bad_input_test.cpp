@@ -66,6 +66,7 @@ class BadInput : public testing::Test {
 TEST_F(BadInput, UnknownNamesGetTheNearestOne) {
   expect_refusals({
       {{"trian", "ppo", "CartPole-v1"}, 2, {"'trian'", "did you mean 'train'?"}},
+      {{"bench"}, 2, {"launcher", "./stampede bench"}},
       {{"train", "pp", "CartPole-v1"}, 2, {"'pp'", "did you mean 'ppo'?"}},
       {{"train", "ppo", "CartPole-v2"}, 2, {"'CartPole-v2'", "did you mean 'CartPole-v1'?"}},
       {{"train", "ppo", "CartPole-v1", "learning_rat=1"}, 2, {"'learning_rat'", "did you mean 'learning_rate'?"}},

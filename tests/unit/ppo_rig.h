@@ -21,7 +21,7 @@ class PpoRig {
         config_(config),
         stream_(Stream::cpu()),
         arena_(Device{}) {
-    config_.hidden = {16};
+    config_.network.hidden = {16};
     const EnvSpec& spec = entry_.spec;
     const bool continuous = !spec.action.is_discrete();
     shape_ = {environments,
