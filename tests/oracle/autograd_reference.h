@@ -23,7 +23,7 @@ MlpReference mlp_reference(const NetworkSpec& spec, const float* parameters, Net
 // One row of a PPO minibatch: the policy's and the critic's outputs with what the rollout recorded.
 struct PolicyCase {
   PpoLossConfig config;
-  PpoSample sample;
+  PolicySample sample;
   std::vector<float> policy;     // logits, or means
   std::vector<float> log_sigma;  // empty for a categorical policy
   std::vector<float> action;     // an index for a categorical policy
