@@ -59,6 +59,10 @@ class TrainableNetwork {
   float* gradients(int group) const {
     return gradients_.data + static_cast<std::size_t>(group) * spec().parameter_count();
   }
+  // Of the first groups, side by side: [groups, P]. After an update the first holds their sum.
+  View<float> gradient_block(int groups) const {
+    return {gradients_.data, {static_cast<std::size_t>(groups) * spec().parameter_count()}};
+  }
   // backward() adds: a group's block is cleared before its first tile.
   void clear_gradients(const Stream& stream, int group) const;
   LearnerState* state() const { return state_.data; }
