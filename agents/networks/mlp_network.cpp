@@ -115,17 +115,17 @@ void MlpNetwork::backward(const Stream& stream, const float* /*parameters*/, con
                                         .x_stride = x.stride,
                                         .dy = dy.data,
                                         .dy_stride = dy.stride,
-                                        .dw = gradients + layer.weight,
-                                        .db = gradients + layer.bias,
+                                        .dw = gradients ? gradients + layer.weight : nullptr,
+                                        .db = gradients ? gradients + layer.bias : nullptr,
                                         .rows = rows,
                                         .in = layer.in,
                                         .out_stride = layer.out_stride,
                                         .out = layer.out};
     if (place.first && spec().one_hot()) {
-      embedding_backward_weights(stream, weights, input.classes);
+      if (gradients != nullptr) embedding_backward_weights(stream, weights, input.classes);
       continue;
     }
-    linear_backward_weights(stream, weights);
+    if (gradients != nullptr) linear_backward_weights(stream, weights);
     if (place.first && d_inputs == nullptr) continue;
     float* dx = place.first ? d_inputs : workspace + count * (kept_ + (l % 2) * widest_);
     linear_backward_data(

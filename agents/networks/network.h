@@ -40,8 +40,9 @@ class Network {
                        float* workspace, float* outputs) const = 0;
   // Once after parameters changed and before any backward(): derives the weight layouts backward reads.
   virtual void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const = 0;
-  // Adds the parameters' gradient of this call's rows to gradients [parameter_count], in ascending row order; writes
-  // d_inputs [rows, input_stride] unless null. d_outputs [rows, output_stride] has zero padding.
+  // Adds the parameters' gradient of this call's rows to gradients [parameter_count], in ascending row order, unless
+  // null (an actor's pass through a critic wants d_inputs alone); writes d_inputs [rows, input_stride] unless null.
+  // d_outputs [rows, output_stride] has zero padding.
   virtual void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input,
                         int rows, const float* d_outputs, float* workspace, float* gradients,
                         float* d_inputs) const = 0;

@@ -232,10 +232,14 @@ void TorchNetwork::backward(const Stream& stream, const float*, const float*, Ne
   with_readable_errors([&] {
     Workspace& own = workspace_of(workspace);
     if (own.outputs.empty()) throw RuntimeError("network=torch: backward without a forward that kept its graph");
-    std::vector<at::Tensor> leaves = own.training.parameters();
-    const std::vector<at::Tensor> views = own.training.gradient_views(gradients);
+    std::vector<at::Tensor> leaves, views;
+    if (gradients != nullptr) {
+      leaves = own.training.parameters();
+      views = own.training.gradient_views(gradients);
+    }
     const bool with_inputs = d_inputs != nullptr && !spec().one_hot();
     if (with_inputs) leaves.push_back(own.input);  // what is not listed costs nothing
+    if (leaves.empty()) return;
     const auto results =
         torch::autograd::grad(own.outputs, leaves, own.training.output_views(spec(), d_outputs, rows), false, false);
     const at::NoGradGuard no_gradient;
