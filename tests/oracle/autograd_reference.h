@@ -20,6 +20,11 @@ struct MlpReference {
 MlpReference mlp_reference(const NetworkSpec& spec, const float* parameters, NetworkInput input, int rows,
                            const float* d_outputs);
 
+// How outputs [rows, output_stride] change along `direction` [parameter_count], by differentiating autograd's gradient
+// with respect to the output weights it is linear in.
+std::vector<double> tangent_reference(const NetworkSpec& spec, const float* parameters, const float* direction,
+                                      NetworkInput input, int rows);
+
 // One row of a PPO minibatch: the policy's and the critic's outputs with what the rollout recorded.
 struct PolicyCase {
   PpoLossConfig config;
