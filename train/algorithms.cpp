@@ -23,6 +23,8 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"ppo_kl", "ppo", "PPO with an adaptive KL penalty (Schulman et al. 2017, section 4)", true, true, ppo_keys,
+     make_ppo_trainer, ppo_batch_rows},
     {"reinforce", "reinforce", "REINFORCE with a baseline (Williams 1992)", true, true, reinforce_keys,
      make_reinforce_trainer, rollout_rows},
     {"soft_pg", "a2c", "Soft policy gradient: entropy inside the return (Haarnoja et al. 2017; Shi et al. 2019)", true,
