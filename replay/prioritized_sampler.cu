@@ -38,16 +38,21 @@ PrioritizedSampler::PrioritizedSampler(const PriorityConfig& config, const RingS
 }
 
 void PrioritizedSampler::initialize(const Stream& stream) {
-  fill_zero(stream, tree_.leaves().data, tree_.leaves().size() * sizeof(float));
+  clear(stream);
   head_ = 0;
   tree_.refresh_range(stream, 0, tree_.view().leaf_count);
   for_each_index(stream, 1, SetValue{maximum_.data, 1.0f});
   if (config_.kind == PriorityKind::kRank) count_ranks(stream);
 }
 
+void PrioritizedSampler::clear(const Stream& stream) {
+  fill_zero(stream, tree_.leaves().data, tree_.leaves().size() * sizeof(float));
+}
+
 void PrioritizedSampler::advance(const Stream& stream, const TrajectoryRing& ring) {
   const std::int64_t head = ring.head(), oldest = head - ring.stored_rows();
   const std::int64_t first = std::max(head_, oldest);
+  if (head_ < oldest) clear(stream);  // every row that had a priority is gone
   for (std::int64_t row = first; row < head; ++row) {
     const int older = static_cast<int>(std::min<std::int64_t>(row - oldest, n_step_ - 1));
     for_each_index(stream, ring.shape().environments,
@@ -103,7 +108,7 @@ void PrioritizedSampler::count_ranks(const Stream& stream) {
 
 void PrioritizedSampler::restored(const Stream& stream, const TrajectoryRing& ring) {
   head_ = ring.head();
-  if (ring.stored_rows() == 0) fill_zero(stream, tree_.leaves().data, tree_.leaves().size() * sizeof(float));
+  if (ring.stored_rows() == 0) clear(stream);
   tree_.refresh_range(stream, 0, tree_.view().leaf_count);
 }
 

@@ -71,6 +71,7 @@ class PrioritizedSampler {
   const SumTree& tree() const { return tree_; }
 
  private:
+  void clear(const Stream& stream);
   void count_ranks(const Stream& stream);
   void refresh_slots(const Stream& stream, std::int64_t first_row, std::int64_t end_row, const TrajectoryRing& ring);
 
