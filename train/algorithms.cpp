@@ -9,6 +9,7 @@
 #include "train/dqn_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
+#include "train/trpo_trainer.h"
 
 namespace stampede {
 namespace {
@@ -17,6 +18,8 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"trpo", "trpo", "Trust region policy optimization (Schulman et al. 2015)", true, true, trpo_keys,
+     make_trpo_trainer, trpo_batch_rows},
 };
 
 std::span<const ConfigKey> common_keys() {
