@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "kernels/buffer.h"
@@ -25,11 +26,14 @@ class System {
     ConjugateGradient(padded(), arena_);
     arena_.allocate("test");
     solver_ = std::make_unique<ConjugateGradient>(padded(), arena_);
-    for (int i = 0; i < size; ++i) {
-      for (int j = 0; j < size; ++j) {
+    std::vector<double> factor(matrix_.size());
+    for (std::size_t i = 0; i < factor.size(); ++i) factor[i] = random_value(i);
+    const auto n = static_cast<std::size_t>(size);
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) {
         double sum = i == j ? 0.1 : 0.0;
-        for (int k = 0; k < size; ++k) sum += entry(i, k) * entry(j, k) / size;
-        matrix_[static_cast<std::size_t>(i * size + j)] = sum;
+        for (std::size_t k = 0; k < n; ++k) sum += factor[i * n + k] * factor[j * n + k] / size;
+        matrix_[i * n + j] = sum;
       }
     }
   }
@@ -56,8 +60,6 @@ class System {
   int products = 0;
 
  private:
-  double entry(int i, int k) const { return random_value(static_cast<std::size_t>(i * size_ + k)); }
-
   int size_;
   Arena arena_;
   std::vector<double> matrix_;
