@@ -12,13 +12,13 @@ namespace stampede {
 
 // In device memory: what the next step needs and what a caller reads at last.
 struct ConjugateGradientState {
-  float curvature;      // p . A p of the latest direction p
-  float next_residual;  // r . r after the latest step
-  float residual;       // r . r before it
-  float first_residual; // b . b
-  float alpha, beta;    // of the latest step
-  std::int32_t done;    // 1: later steps change nothing
-  std::int32_t steps;   // that changed the solution
+  float curvature;       // p . A p of the latest direction p
+  float next_residual;   // r . r after the latest step
+  float residual;        // r . r before it
+  float first_residual;  // b . b
+  float alpha, beta;     // of the latest step
+  std::int32_t done;     // 1: later steps change nothing
+  std::int32_t steps;    // that changed the solution
 };
 
 // Sums have a fixed shape: the bits of the solution do not depend on threads. Everything is stream-ordered, and nothing

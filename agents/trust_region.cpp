@@ -43,7 +43,7 @@ TrustRegion::TrustRegion(const TrustRegionConfig& config, const Space& action, s
       dot_scratch_(arena.take<float>(reduce_scratch_size(parameters_.size()))),
       group_metrics_(arena.take<double>(static_cast<std::size_t>(group_count_ * PolicyRowMetrics::kSize))),
       solver_(parameters_.size(), arena),
-      state_(arena.take<TrustRegionState>(1)),
+      state_(arena.take<LineSearchState>(1)),
       totals_(arena.take<TrustRegionTotals>(1)) {
   check(config);
   const NetworkSpec& spec = policy_->spec();

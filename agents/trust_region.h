@@ -7,6 +7,7 @@
 
 #include "agents/conjugate_gradient.h"
 #include "agents/input_stage.h"
+#include "agents/line_search.h"
 #include "agents/networks/network.h"
 #include "agents/row_metrics.h"
 #include "agents/trainable_network.h"
@@ -50,7 +51,7 @@ class TrustRegion {
   void fisher_product(const Stream& stream, const float* v, float* product) const;
   const float* gradient() const { return gradient_.data; }  // of the surrogate, after begin()
   // In device memory; of the last improve().
-  const TrustRegionState* state() const { return state_.data; }
+  const LineSearchState* state() const { return state_.data; }
   View<TrustRegionTotals> totals() const { return totals_; }
 
  private:
@@ -78,7 +79,7 @@ class TrustRegion {
   // For what is too short to be worth waking threads.
   Stream for_vectors(const Stream& stream) const;
   int count() const { return static_cast<int>(parameters_.size()); }
-  TrustRegionMetrics metrics() const { return {group_metrics_.data, group_count_, entropy_weight_}; }
+  LineSearchMetrics metrics() const { return {group_metrics_.data, group_count_, entropy_weight_}; }
 
   TrustRegionConfig config_;
   std::shared_ptr<const Network> policy_;
@@ -93,7 +94,7 @@ class TrustRegion {
   std::vector<Scratch> scratch_;  // per worker
   View<double> group_metrics_;    // [groups, PolicyRowMetrics::kSize]
   ConjugateGradient solver_;
-  View<TrustRegionState> state_;    // [1]
+  View<LineSearchState> state_;     // [1]
   View<TrustRegionTotals> totals_;  // [1]
 };
 
