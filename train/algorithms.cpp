@@ -12,6 +12,7 @@
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
 #include "train/reinforce_trainer.h"
+#include "train/trpo_trainer.h"
 
 namespace stampede {
 namespace {
@@ -29,6 +30,8 @@ constexpr AlgorithmEntry kAlgorithms[] = {
      make_reinforce_trainer, rollout_rows},
     {"soft_pg", "a2c", "Soft policy gradient: entropy inside the return (Haarnoja et al. 2017; Shi et al. 2019)", true,
      true, a2c_keys, make_a2c_trainer, rollout_rows},
+    {"trpo", "trpo", "Trust region policy optimization (Schulman et al. 2015)", true, true, trpo_keys,
+     make_trpo_trainer, trpo_batch_rows},
 };
 
 std::span<const ConfigKey> common_keys() {

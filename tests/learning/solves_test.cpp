@@ -49,6 +49,22 @@ TEST(Learning, PpoSwingsThePendulumUp) {
   EXPECT_GT(return_after("ppo", "Pendulum-v1", 100'000, keys), -400.0);
 }
 
+TEST(Learning, TrpoBalancesCartPole) {
+  const Keys keys{{"num_envs", "2"}, {"rollout_steps", "512"}, {"gae_lambda", "0.98"}, {"cg_damping", "0.01"}};
+  for (const char* seed : {"1", "2"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    EXPECT_LT(return_after("trpo", "CartPole-v1", 1024, seeded), 400.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("trpo", "CartPole-v1", 40'000, seeded), 450.0) << "seed " << seed;
+  }
+}
+
+TEST(Learning, TrpoSwingsThePendulumUp) {
+  const Keys keys{{"num_envs", "4"}, {"rollout_steps", "512"}, {"gamma", "0.9"}, {"cg_damping", "0.01"}};
+  EXPECT_LT(return_after("trpo", "Pendulum-v1", 2048, keys), -700.0);
+  EXPECT_GT(return_after("trpo", "Pendulum-v1", 100'000, keys), -400.0);
+}
+
 // Deep Q-learning on CartPole is bimodal from seed to seed, so the mean of three is asked for; random play returns 22.
 TEST(Learning, DqnBalancesCartPole) {
   double sum = 0.0;

@@ -60,6 +60,15 @@ const std::vector<Case> kCases = {
       {"hidden", "16"},
       {"learning_starts", "50"}},
      300},
+    {"trpo",
+     "Pendulum-v1",
+     {{"num_envs", "3"},
+      {"rollout_steps", "31"},
+      {"critic_epochs", "3"},
+      {"normalize_observations", "true"},
+      {"normalize_rewards", "true"},
+      {"hidden", "16"}},
+     1000},
 };
 
 TrainingRun make(const Case& c, int threads = 1) { return TrainingRun(c.algorithm, c.env, c.keys, threads); }
