@@ -6,54 +6,12 @@
 namespace stampede {
 namespace {
 
-// Rows per round of prefetching.
-#ifdef __CUDA_ARCH__
-constexpr int kGatherRound = 1;
-#else
-constexpr int kGatherRound = 64;
-#endif
-
-HD void prefetch(const void* address) {
-#ifndef __CUDA_ARCH__
-  __builtin_prefetch(address);
-#else
-  static_cast<void>(address);
-#endif
-}
-
-struct GatherOp {
-  RingView ring;
-  Minibatch minibatch;
+struct CopyRolloutRow {
   RolloutBatch batch;
   int actions;  // floats of a continuous action, 0 when discrete
 
-  HD void operator()(int begin, int end) const {
-    for (int from = begin; from < end; from += kGatherRound) {
-      const int count = end - from < kGatherRound ? end - from : kGatherRound;
-      std::uint32_t index[kGatherRound];
-      find_rows(from, count, index);
-      for (int k = 0; k < count; ++k) copy_row(from + k, index[k]);
-    }
-  }
-
- private:
-  HD void find_rows(int from, int count, std::uint32_t* index) const {
-    const Permutation permutation = minibatch.permutation;
-    const auto first = static_cast<std::uint32_t>(minibatch.begin + from);
-    for (int k = 0; k < count; ++k) index[k] = permutation.once(first + static_cast<std::uint32_t>(k));
-    for (int k = 0; k < count; ++k) {
-      index[k] = permutation.walk(index[k]);
-      prefetch(ring.record(index[k]));
-      prefetch(ring.extra + static_cast<std::size_t>(index[k]) * static_cast<std::size_t>(ring.shape.extra_size));
-      prefetch(ring.obs + static_cast<std::size_t>(index[k]) * static_cast<std::size_t>(ring.shape.obs_size) * 4);
-    }
-  }
-
-  HD void copy_row(int m, std::size_t index) const {
-    const auto size = static_cast<std::size_t>(ring.shape.obs_size);
-    const auto* obs = reinterpret_cast<const std::uint32_t*>(ring.obs) + index * size;
-    std::uint32_t* const to = batch.obs + static_cast<std::size_t>(m) * size;
-    for (std::size_t d = 0; d < size; ++d) to[d] = obs[d];
+  HD void operator()(const RingView& ring, int m, std::size_t index) const {
+    copy_observation(ring, index, m, batch.obs);
     const float* const e = ring.extra + index * static_cast<std::size_t>(ring.shape.extra_size);
     if (actions == 0) batch.action[m] = static_cast<std::int32_t>(ring.record(index)[0]);
     for (int a = 0; a < actions; ++a) batch.raw_action[a * batch.stride + m] = e[RolloutExtra::kAction + a];
@@ -126,7 +84,8 @@ RolloutBatch RolloutBatch::take(const RingShape& shape, const Space& action, int
 
 void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
                       const RolloutBatch& batch) {
-  for_each_chunk(stream, minibatch.size, GatherOp{ring, minibatch, batch, action.is_discrete() ? 0 : action.size});
+  const CopyRolloutRow copy_row{batch, action.is_discrete() ? 0 : action.size};
+  for_each_chunk(stream, minibatch.size, GatherMinibatch<CopyRolloutRow>{ring, minibatch, copy_row});
 }
 
 void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, bool normalize, MomentPart* parts,

@@ -8,6 +8,7 @@
 #include "kernels/nearest_match.h"
 #include "train/dqn_trainer.h"
 #include "train/ppo_trainer.h"
+#include "train/pqn_trainer.h"
 #include "train/presets.h"
 
 namespace stampede {
@@ -17,6 +18,18 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"pqn", "pqn", "Parallelised Q-learning without replay (Gallici et al. 2024)", true, false, pqn_keys,
+     make_pqn_trainer, pqn_batch_rows},
+    {"deep_sarsa", "pqn", "SARSA with a network on parallel environments (Rummery & Niranjan 1994)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"deep_expected_sarsa", "pqn", "Expected SARSA with a network on parallel environments (van Seijen et al. 2009)",
+     true, false, pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_q", "pqn", "One-step Q-learning, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_sarsa", "pqn", "One-step SARSA, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_nstep_q", "pqn", "n-step Q-learning, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
 };
 
 std::span<const ConfigKey> common_keys() {
