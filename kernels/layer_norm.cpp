@@ -15,7 +15,7 @@ namespace {
 constexpr int kLanes = Vector::kLanes;
 constexpr int kVectors = kRowPadding / kLanes;
 
-// Ones for columns below `size` of a row's last sixteen, zeros for its padding.
+// A factor of the mean in a row's last sixteen columns: ones below `size`, zeros for padding.
 struct PaddingMask {
   alignas(64) float value[kRowPadding];
 
@@ -51,19 +51,18 @@ void cpu_forward(const LayerNormForward& op) {
     float* const x = op.x + static_cast<std::ptrdiff_t>(r) * op.stride;
     float* const y = op.y + static_cast<std::ptrdiff_t>(r) * op.stride;
     LaneSum sum, squares;
-    // Padding of x is zero: a sum of rows that products wrote needs no mask, deviations from a mean do.
+    // Padding of x is zero, so its sum needs no mask; its deviation from the mean does.
     for_each_vector(op.stride, [&](int o, int j, bool) { sum.partial[j] = sum.partial[j] + Vector::load(x + o); });
     const Vector mean(sum.total() * share);
     for_each_vector(op.stride, [&](int o, int j, bool last) {
-      const Vector d = last ? (Vector::load(x + o) - mean) * mask[j] : Vector::load(x + o) - mean;
+      const Vector d = Vector::load(x + o) - (last ? mean * mask[j] : mean);
       squares.partial[j] = fused(d, d, squares.partial[j]);
     });
     const float inverse = 1.0f / square_root(fused(squares.total(), share, kLayerNormEpsilon));
     if (op.inverse) op.inverse[r] = inverse;
     const Vector scale(inverse);
     for_each_vector(op.stride, [&](int o, int j, bool last) {
-      const Vector d = last ? (Vector::load(x + o) - mean) * mask[j] : Vector::load(x + o) - mean;
-      const Vector n = d * scale;
+      const Vector n = (Vector::load(x + o) - (last ? mean * mask[j] : mean)) * scale;
       if (op.inverse) n.store(x + o);
       activate<kActivation>(fused(n, Vector::load(op.gain + o), Vector::load(op.bias + o))).store(y + o);
     });
@@ -98,9 +97,8 @@ void cpu_layer_norm_backward(const LayerNormBackward& op) {
     });
     const Vector mean(sum.total() * share), slope(-(product.total() * share)), inverse(op.inverse[r]);
     for_each_vector(op.stride, [&](int o, int j, bool last) {
-      const Vector d = Vector::load(dy + o) * Vector::load(op.gain + o) - mean;
-      const Vector dx = fused(slope, Vector::load(n + o), d) * inverse;
-      (last ? dx * mask[j] : dx).store(dy + o);
+      const Vector d = Vector::load(dy + o) * Vector::load(op.gain + o) - (last ? mean * mask[j] : mean);
+      (fused(slope, Vector::load(n + o), d) * inverse).store(dy + o);
     });
   }
 }

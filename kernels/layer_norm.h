@@ -9,10 +9,10 @@ namespace stampede {
 
 inline constexpr float kLayerNormEpsilon = 1e-5f;
 
-// All rows have `stride` floats, a multiple of 16, and are aligned to 64 bytes. Columns from `size` on are padding:
-// they enter no mean and no variance and are written as zero; gain and bias have zeros there. A row's sums are sixteen
-// interleaved partial sums joined by a tree, so a result depends on nothing but the row, on either device. A CPU stream
-// computes on the calling thread.
+// All rows have `stride` floats, `size` rounded up to 16, and are aligned to 64 bytes. Columns from `size` on are
+// padding: they enter no mean and no variance and are written as zero; gain and bias have zeros there. A row's sums are
+// sixteen interleaved partial sums joined by a tree, so a result depends on nothing but the row, on either device. A
+// CPU stream computes on the calling thread.
 
 // n = (x - mean(x)) / sqrt(var(x) + epsilon), y = activation(gain * n + bias)
 struct LayerNormForward {
