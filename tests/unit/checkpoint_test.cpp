@@ -119,8 +119,8 @@ TEST(Checkpoint, OnPolicyRunsGoOnBitForBitWithoutTheirRing) {
     straight.run_to(2 * c.half);
     resumed.run_to(2 * c.half);
     StateBytes one = straight.state(), other = resumed.state();
-    one.erase("ring_base");  // an address, not a state
-    other.erase("ring_base");
+    // Where rows lie, and numbers beside rows that the first rows of a rollout may leave as they were.
+    for (const char* unread : {"ring_base", "ring.extra"}) one.erase(unread), other.erase(unread);
     EXPECT_EQ(differing_entries(other, one), std::vector<std::string>{}) << c.algorithm << c.env;
   }
   EXPECT_GE(cases, 4);
