@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole training loops: PPO steps per second, DQN updates per second with sampling.
+// Whole training loops: PPO and PQN steps per second, DQN updates per second with sampling.
 #include <benchmark/benchmark.h>
 
 #include <thread>
@@ -36,6 +36,26 @@ void bench_ppo(benchmark::State& state, const char* env, int environments, int t
                                      {"hidden", "64,64"},
                                      {"activation", "tanh"},
                                      {"shared_torso", "false"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "1000000000"}});
+  trainer->iterate();
+  const std::int64_t before = trainer->env_steps();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(trainer->env_steps() - before);
+}
+
+// 64-64 rectifiers, 32 steps, 2 epochs of 4 minibatches; with and without layer normalisation.
+void bench_pqn(benchmark::State& state, int environments, bool layer_norm, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const auto trainer = make_trainer(registry, "pqn", "CartPole-v1", threads,
+                                    {{"num_envs", std::to_string(environments)},
+                                     {"rollout_steps", "32"},
+                                     {"epochs", "2"},
+                                     {"minibatches", "4"},
+                                     {"learning_rate", "0.00025"},
+                                     {"hidden", "64,64"},
+                                     {"activation", "relu"},
+                                     {"layer_norm", layer_norm ? "true" : "false"},
                                      {"total_steps", "1000000000"},
                                      {"schedule_steps", "1000000000"}});
   trainer->iterate();
@@ -109,6 +129,11 @@ void register_train_benchmarks() {
   for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
     benchmark::RegisterBenchmark(with_threads("train/trpo/update/2048", threads).c_str(), bench_trpo, threads)
         ->UseRealTime();
+  }
+  for (int threads = cores; threads > 0; threads = threads > 1 ? 1 : 0) {
+    const std::string name = "train/pqn/CartPole-v1/1024", suffix = threads < cores ? "/threads:1" : "";
+    benchmark::RegisterBenchmark((name + suffix).c_str(), bench_pqn, 1024, true, threads)->UseRealTime();
+    benchmark::RegisterBenchmark((name + "/plain" + suffix).c_str(), bench_pqn, 1024, false, threads)->UseRealTime();
   }
   for (const int width : {64, 256}) {
     for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {

@@ -10,6 +10,7 @@
 #include "train/dqn_trainer.h"
 #include "train/policy_keys.h"
 #include "train/ppo_trainer.h"
+#include "train/pqn_trainer.h"
 #include "train/presets.h"
 #include "train/reinforce_trainer.h"
 #include "train/trpo_trainer.h"
@@ -32,6 +33,18 @@ constexpr AlgorithmEntry kAlgorithms[] = {
      true, a2c_keys, make_a2c_trainer, rollout_rows},
     {"trpo", "trpo", "Trust region policy optimization (Schulman et al. 2015)", true, true, trpo_keys,
      make_trpo_trainer, trpo_batch_rows},
+    {"pqn", "pqn", "Parallelised Q-learning without replay (Gallici et al. 2024)", true, false, pqn_keys,
+     make_pqn_trainer, pqn_batch_rows},
+    {"deep_sarsa", "pqn", "SARSA with a network on parallel environments (Rummery & Niranjan 1994)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"deep_expected_sarsa", "pqn", "Expected SARSA with a network on parallel environments (van Seijen et al. 2009)",
+     true, false, pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_q", "pqn", "One-step Q-learning, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_sarsa", "pqn", "One-step SARSA, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_nstep_q", "pqn", "n-step Q-learning, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
 };
 
 std::span<const ConfigKey> common_keys() {

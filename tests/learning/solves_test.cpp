@@ -100,5 +100,17 @@ TEST(Learning, PpoCrossesTheFrozenLake) {
   EXPECT_EQ(return_after("ppo", "FrozenLake-v1", 80'000, keys), 1.0);
 }
 
+TEST(Learning, ParallelQLearningAndSarsaBalanceCartPole) {
+  const Keys keys{{"num_envs", "32"},          {"rollout_steps", "8"},          {"epochs", "4"},
+                  {"learning_rate", "0.002"},  {"learning_rate_final", "0.01"}, {"epsilon_fraction", "0.4"},
+                  {"schedule_steps", "100000"}};
+  for (const char* target : {"q", "sarsa", "expected_sarsa"}) {
+    Keys more = keys;
+    more.emplace_back("target", target);
+    EXPECT_LT(return_after("pqn", "CartPole-v1", 256, more), 120.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("pqn", "CartPole-v1", 100'000, more), 300.0) << target;
+  }
+}
+
 }  // namespace
 }  // namespace stampede

@@ -87,6 +87,16 @@ const std::vector<Case> kCases = {
       {"target_interval", "3"}},
      25},
     {"dqn", "Taxi-v4", {{"num_envs", "65"}, {"buffer_size", "2000"}, {"batch_size", "31"}, {"hidden", "16"}}, 25},
+    {"pqn", "CartPole-v1", {{"num_envs", "257"}, {"rollout_steps", "9"}, {"minibatches", "3"}, {"hidden", "31,16"}}, 4},
+    {"pqn",
+     "Taxi-v4",
+     {{"num_envs", "257"},
+      {"rollout_steps", "5"},
+      {"hidden", "33"},
+      {"target", "expected_sarsa"},
+      {"target_interval", "3"},
+      {"epsilon_ends", "0.1,0.5"}},
+     6},
 };
 
 StateBytes state_after(const Case& c, const Keys& more, int threads) {
