@@ -26,10 +26,29 @@ struct AddMetricsOp {
   }
 };
 
+struct AddGroupsOp {
+  double* groups;
+  int count, width;
+  double* totals;
+
+  HD void operator()(int k) const {
+    double sum = 0.0;
+    for (int g = 0; g < count; ++g) {
+      sum += groups[g * width + k];
+      groups[g * width + k] = 0.0;
+    }
+    totals[k] += sum;
+  }
+};
+
 }  // namespace
 
 void add_row_metrics(const Stream& stream, const float* metrics, int rows, int width, double* totals) {
   for_each_index(stream, width, AddMetricsOp{metrics, rows, totals});
+}
+
+void add_groups(const Stream& stream, double* groups, int count, int width, double* totals) {
+  for_each_index(stream, width, AddGroupsOp{groups, count, width, totals});
 }
 
 }  // namespace stampede
