@@ -7,14 +7,20 @@
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
 #include "train/dqn_trainer.h"
+#include "train/off_policy_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
+#include "train/sac_trainer.h"
 
 namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"sac", "sac", "Soft actor-critic, learned temperature (Haarnoja et al. 2018b)", false, true, sac_keys,
+     make_sac_trainer, off_policy_batch_rows},
+    {"sac_v", "sac", "Soft actor-critic with a value network (Haarnoja et al. 2018a)", false, true, sac_keys,
+     make_sac_trainer, off_policy_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
 };
