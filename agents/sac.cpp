@@ -150,8 +150,7 @@ void Sac::bootstrap_next_states(const Stream& stream, const UniformSampler& samp
   if (value_) {  // 2018a, equation 8
     value_->network().network().forward(stream, value_->target_parameters().data, s.states.input(), tile.rows, false,
                                         s.value_workspace, s.values);
-    const int stride = value_->network().spec().output_stride();
-    return value_bootstrap(stream, tile.rows, s.values, stride, s.bootstrap);
+    return smallest_values(stream, tile.rows, value_->outputs(s.values), s.bootstrap);
   }
   actor_.network().forward(stream, actor_.parameters(), s.states.input(), tile.rows, false, s.actor_workspace,
                            s.policy);

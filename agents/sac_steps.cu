@@ -57,17 +57,12 @@ struct SamplePolicyOp {
   }
 };
 
-HD float smallest_q(const CriticOutputs& q, int r) {
-  const float* const row = q.row(r);
-  return row[smallest_critic(row, q.critics, q.stride) * q.stride];
-}
-
 struct SoftBootstrapOp {
   CriticOutputs q;
   const float *log_probs, *alpha;
   float* bootstrap;
 
-  HD void operator()(int r) const { bootstrap[r] = soft_value(smallest_q(q, r), log_probs[r], *alpha); }
+  HD void operator()(int r) const { bootstrap[r] = soft_value(q.smallest(r), log_probs[r], *alpha); }
 };
 
 struct SacPolicyLossOp {
@@ -113,20 +108,10 @@ struct ValueLossOp {
     const std::size_t offset = static_cast<std::size_t>(r) * static_cast<std::size_t>(tile.stride);
     float* const d_out = tile.d_outputs + offset;
     for (int j = 0; j < tile.stride; ++j) d_out[j] = 0.0f;
-    const float target = soft_value(smallest_q(tile.q, r), tile.log_probs[r], *tile.alpha);
+    const float target = soft_value(tile.q.smallest(r), tile.log_probs[r], *tile.alpha);
     float metrics[SacRowMetrics::kSize];
     d_out[0] = tile.weight * value_function_gradient(tile.values[offset], target, metrics);
     tile.metrics[SacRowMetrics::kValueLoss * tile.rows + r] = metrics[SacRowMetrics::kValueLoss];
-  }
-};
-
-struct ValueBootstrapOp {
-  const float* outputs;
-  int stride;
-  float* bootstrap;
-
-  HD void operator()(int r) const {
-    bootstrap[r] = outputs[static_cast<std::size_t>(r) * static_cast<std::size_t>(stride)];
   }
 };
 
@@ -155,10 +140,6 @@ void sac_policy_gradient(const Stream& stream, int rows, const SacPolicyGradient
 
 void value_tile_loss(const Stream& stream, const ValueTile& tile) {
   for_each_index(stream, tile.rows, ValueLossOp{tile});
-}
-
-void value_bootstrap(const Stream& stream, int rows, const float* outputs, int stride, float* bootstrap) {
-  for_each_index(stream, rows, ValueBootstrapOp{outputs, stride, bootstrap});
 }
 
 }  // namespace stampede

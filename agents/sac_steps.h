@@ -76,7 +76,4 @@ struct ValueTile {
 };
 void value_tile_loss(const Stream& stream, const ValueTile& tile);
 
-// bootstrap[r] = column 0 of row r of outputs [rows, stride]. Stream-ordered.
-void value_bootstrap(const Stream& stream, int rows, const float* outputs, int stride, float* bootstrap);
-
 }  // namespace stampede

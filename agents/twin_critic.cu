@@ -26,6 +26,13 @@ struct CriticLossOp {
   }
 };
 
+struct SmallestOp {
+  CriticOutputs q;
+  float* bootstrap;
+
+  HD void operator()(int r) const { bootstrap[r] = q.smallest(r); }
+};
+
 }  // namespace
 
 NetworkSpec TwinCritic::network_spec(const NetworkShape& shape, int inputs, bool one_hot, int outputs, int critics) {
@@ -58,6 +65,10 @@ CriticOutputs TwinCritic::outputs(const float* values) const {
 
 void critic_tile_loss(const Stream& stream, const CriticTile& tile) {
   for_each_index(stream, tile.rows, CriticLossOp{tile});
+}
+
+void smallest_values(const Stream& stream, int rows, const CriticOutputs& q, float* bootstrap) {
+  for_each_index(stream, rows, SmallestOp{q, bootstrap});
 }
 
 }  // namespace stampede

@@ -18,6 +18,7 @@ struct CriticOutputs {
   HD const float* row(int r) const {
     return values + static_cast<std::size_t>(r) * static_cast<std::size_t>(row_stride);
   }
+  HD float smallest(int r) const { return row(r)[smallest_critic(row(r), critics, stride) * stride]; }
 };
 
 class TwinCritic {
@@ -54,5 +55,8 @@ struct CriticTile {
   float* metrics;    // [CriticRowMetrics::kSize, rows]
 };
 void critic_tile_loss(const Stream& stream, const CriticTile& tile);
+
+// bootstrap[r] = min_k Q_k. Stream-ordered.
+void smallest_values(const Stream& stream, int rows, const CriticOutputs& q, float* bootstrap);
 
 }  // namespace stampede

@@ -11,12 +11,17 @@
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
 #include "train/sac_trainer.h"
+#include "train/td3_trainer.h"
 
 namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"ddpg", "td3", "Deep deterministic policy gradients (Lillicrap et al. 2016)", true, true, td3_keys,
+     make_td3_trainer, off_policy_batch_rows},
+    {"td3", "td3", "Twin delayed deterministic policy gradients (Fujimoto et al. 2018)", false, true, td3_keys,
+     make_td3_trainer, off_policy_batch_rows},
     {"sac", "sac", "Soft actor-critic, learned temperature (Haarnoja et al. 2018b)", false, true, sac_keys,
      make_sac_trainer, off_policy_batch_rows},
     {"sac_v", "sac", "Soft actor-critic with a value network (Haarnoja et al. 2018a)", false, true, sac_keys,
