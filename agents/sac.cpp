@@ -110,18 +110,20 @@ void Sac::act(const Stream& stream, const ActRequest& request) const {
   act_squashed(stream, act_rows(request, code_, shape_.record, seed_), policy_outputs(s.policy), noise_.view());
 }
 
-void Sac::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, const ActorCriticRates& rates) {
+void Sac::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float critic_rate,
+                float actor_rate) {
   const UniformSampler sampler{
       ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, config_.n_step};
   for_each_tile(stream, config_.batch_size, groups_, tile_rows_,
                 [&](const Stream& serial, const Tile& tile) { fit_critics(serial, sampler, tile); });
-  critic_.network().update(stream, groups_, rates.critic);
+  critic_.network().update(stream, groups_, critic_rate);
   for_each_tile(stream, config_.batch_size, groups_, tile_rows_,
                 [&](const Stream& serial, const Tile& tile) { improve_policy(serial, sampler, tile); });
-  actor_.update(stream, groups_, rates.actor);
-  if (value_) value_->network().update(stream, groups_, rates.critic);
+  actor_.update(stream, groups_, actor_rate);
+  if (value_) value_->network().update(stream, groups_, critic_rate);
   temperature_.update(stream, group_metrics_.data + CriticRowMetrics::kSize + SacRowMetrics::kLogProb, kMetrics,
-                      groups_, config_.batch_size, rates.critic);
+                      groups_, config_.batch_size, critic_rate);
+  update_targets(stream);
   add_groups(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
 }
 

@@ -31,11 +31,6 @@ struct SacNetworks {
   std::shared_ptr<const Network> actor, critic, value;  // value: null unless value_network
 };
 
-// Step sizes of one update.
-struct ActorCriticRates {
-  float actor, critic;
-};
-
 struct SacMetrics {
   double critic_loss, mean_q, mean_absolute_error, mean_target, policy_loss, entropy, value_loss;
   double critic_gradient_norm, actor_gradient_norm, alpha;
@@ -54,10 +49,10 @@ class Sac {
 
   void initialize(const Stream& stream);
   void act(const Stream& stream, const ActRequest& request) const;
-  // One step of critics, policy and temperature on a sampled batch; `update` counts and keys the sample. Stream-ordered.
-  void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, const ActorCriticRates& rates);
-  // Moves the target network by tau. Stream-ordered.
-  void update_targets(const Stream& stream);
+  // One step of critics, policy and temperature on a sampled batch, then of the targets; `update` counts and keys the
+  // sample. Stream-ordered.
+  void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float critic_rate,
+             float actor_rate);
   SacMetrics read_metrics(const Stream& stream);
 
   TrainableNetwork& actor() { return actor_; }
@@ -85,6 +80,7 @@ class Sac {
                              const Scratch& scratch);
   void improve_policy(const Stream& stream, const UniformSampler& sampler, const Tile& tile);
   void fit_value(const Stream& stream, const Tile& tile, const Scratch& scratch);
+  void update_targets(const Stream& stream);
 
   SacConfig config_;
   ActionCode code_;

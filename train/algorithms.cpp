@@ -10,6 +10,7 @@
 #include "train/off_policy_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
+#include "train/sac_discrete_trainer.h"
 #include "train/sac_trainer.h"
 #include "train/td3_trainer.h"
 
@@ -26,6 +27,8 @@ constexpr AlgorithmEntry kAlgorithms[] = {
      make_sac_trainer, off_policy_batch_rows},
     {"sac_v", "sac", "Soft actor-critic with a value network (Haarnoja et al. 2018a)", false, true, sac_keys,
      make_sac_trainer, off_policy_batch_rows},
+    {"sac_discrete", "sac_discrete", "Soft actor-critic with discrete actions (Christodoulou 2019)", true, false,
+     sac_discrete_keys, make_sac_discrete_trainer, off_policy_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
 };

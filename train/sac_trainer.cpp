@@ -51,8 +51,7 @@ class SacTrainer final : public OffPolicyTrainer {
   void act(const Stream& stream, const ActRequest& request) const override { sac_->act(stream, request); }
 
   void learn(std::uint64_t update, float learning_rate) override {
-    sac_->learn(stream_, *ring_, update, {learning_rate * static_cast<float>(actor_scale_), learning_rate});
-    sac_->update_targets(stream_);
+    sac_->learn(stream_, *ring_, update, learning_rate, learning_rate * static_cast<float>(actor_scale_));
   }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {
