@@ -105,6 +105,13 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "ppo", "CartPole-v1", "--seeds", "0"}, 2, {"seeds"}},
       {{"train", "ppo", "CartPole-v1", "--stop-at", "high"}, 2, {"stop-at", "'high'"}},
       {{"train", "ppo", "FrozenLake-v1", "env.desc=SX"}, 2, {"desc"}},
+      {{"train", "sac", "Pendulum-v1", "target_tau=0"}, 2, {"target_tau", "(0, 1]"}},
+      {{"train", "td3", "Pendulum-v1", "target_tau=1.5"}, 2, {"target_tau"}},
+      {{"train", "sac", "Pendulum-v1", "gamma=-0.1"}, 2, {"gamma", "[0, 1]"}},
+      {{"train", "sac", "Pendulum-v1", "alpha=0"}, 2, {"alpha"}},
+      {{"train", "td3", "Pendulum-v1", "policy_delay=0"}, 2, {"policy_delay"}},
+      {{"train", "td3", "Pendulum-v1", "critics=3"}, 2, {"critics", "[1, 2]"}},
+      {{"train", "ddpg", "Pendulum-v1", "noise=ou"}, 2, {"noise", "ornstein_uhlenbeck"}},
       {{"train", "dqn", "CartPole-v1", "epsilon_schedule=exponential", "epsilon_end=0"}, 2, {"epsilon"}},
   });
 }
@@ -140,6 +147,11 @@ TEST_F(BadInput, ShapesThatDoNotFit) {
        {"33", "32 rows"}},
       {{"train", "ppo", "CartPole-v1", "num_envs=16777216", "rollout_steps=128"}, 2, {"16777216 environments"}},
       {{"train", "dqn", "Pendulum-v1"}, 2, {"needs discrete actions", "Pendulum-v1", "ppo"}},
+      {{"train", "td3", "CartPole-v1"}, 2, {"needs continuous actions", "CartPole-v1", "ddpg"}},
+      {{"train", "sac", "CartPole-v1"}, 2, {"needs continuous actions", "sac_discrete"}},
+      {{"train", "sac_discrete", "Pendulum-v1"}, 2, {"needs discrete actions", "sac"}},
+      {{"train", "ddpg", "FrozenLake-v1"}, 2, {"Box observations"}},
+      {{"train", "sac", "Pendulum-v1", "batch_size=300", "buffer_size=200"}, 2, {"batch of 300", "ring of 200"}},
   });
 }
 
