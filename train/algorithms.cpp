@@ -9,11 +9,15 @@
 #include "train/a2c_trainer.h"
 #include "train/dqn_trainer.h"
 #include "train/policy_keys.h"
+#include "train/off_policy_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/pqn_trainer.h"
 #include "train/presets.h"
 #include "train/reinforce_trainer.h"
 #include "train/trpo_trainer.h"
+#include "train/sac_discrete_trainer.h"
+#include "train/sac_trainer.h"
+#include "train/td3_trainer.h"
 
 namespace stampede {
 namespace {
@@ -23,6 +27,16 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"actor_critic", "a2c", "One-step actor-critic (Sutton and Barto 2018, section 13.5)", true, true, a2c_keys,
      make_a2c_trainer, rollout_rows},
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"ddpg", "td3", "Deep deterministic policy gradients (Lillicrap et al. 2016)", true, true, td3_keys,
+     make_td3_trainer, off_policy_batch_rows},
+    {"td3", "td3", "Twin delayed deterministic policy gradients (Fujimoto et al. 2018)", false, true, td3_keys,
+     make_td3_trainer, off_policy_batch_rows},
+    {"sac", "sac", "Soft actor-critic, learned temperature (Haarnoja et al. 2018b)", false, true, sac_keys,
+     make_sac_trainer, off_policy_batch_rows},
+    {"sac_v", "sac", "Soft actor-critic with a value network (Haarnoja et al. 2018a)", false, true, sac_keys,
+     make_sac_trainer, off_policy_batch_rows},
+    {"sac_discrete", "sac_discrete", "Soft actor-critic with discrete actions (Christodoulou 2019)", true, false,
+     sac_discrete_keys, make_sac_discrete_trainer, off_policy_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
     {"ppo_kl", "ppo", "PPO with an adaptive KL penalty (Schulman et al. 2017, section 4)", true, true, ppo_keys,

@@ -110,6 +110,13 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "trpo", "CartPole-v1", "backtrack_ratio=1"}, 2, {"backtrack_ratio", "between 0 and 1"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_steps=0"}, 2, {"backtrack_steps"}},
       {{"train", "trpo", "CartPole-v1", "shared_torso=true"}, 2, {"shared_torso", "separate towers"}},
+      {{"train", "sac", "Pendulum-v1", "target_tau=0"}, 2, {"target_tau", "(0, 1]"}},
+      {{"train", "td3", "Pendulum-v1", "target_tau=1.5"}, 2, {"target_tau"}},
+      {{"train", "sac", "Pendulum-v1", "gamma=-0.1"}, 2, {"gamma", "[0, 1]"}},
+      {{"train", "sac", "Pendulum-v1", "alpha=0"}, 2, {"alpha"}},
+      {{"train", "td3", "Pendulum-v1", "policy_delay=0"}, 2, {"policy_delay"}},
+      {{"train", "td3", "Pendulum-v1", "critics=3"}, 2, {"critics", "[1, 2]"}},
+      {{"train", "ddpg", "Pendulum-v1", "noise=ou"}, 2, {"noise", "ornstein_uhlenbeck"}},
       {{"train", "dqn", "CartPole-v1", "epsilon_schedule=exponential", "epsilon_end=0"}, 2, {"epsilon"}},
       {{"train", "pqn", "CartPole-v1", "q_lambda=1.1"}, 2, {"q_lambda", "[0, 1]"}},
       {{"train", "pqn", "CartPole-v1", "target=sarse"}, 2, {"target", "did you mean 'sarsa'?"}},
@@ -156,6 +163,11 @@ TEST_F(BadInput, ShapesThatDoNotFit) {
       {{"train", "pqn", "CartPole-v1", "num_envs=8", "rollout_steps=4", "minibatches=33"}, 2, {"33", "32 rows"}},
       {{"train", "deep_sarsa", "Pendulum-v1"}, 2, {"deep_sarsa needs discrete actions", "Pendulum-v1"}},
       {{"train", "dqn", "Pendulum-v1"}, 2, {"needs discrete actions", "Pendulum-v1", "ppo"}},
+      {{"train", "td3", "CartPole-v1"}, 2, {"needs continuous actions", "CartPole-v1", "ddpg"}},
+      {{"train", "sac", "CartPole-v1"}, 2, {"needs continuous actions", "sac_discrete"}},
+      {{"train", "sac_discrete", "Pendulum-v1"}, 2, {"needs discrete actions", "sac"}},
+      {{"train", "ddpg", "FrozenLake-v1"}, 2, {"Box observations"}},
+      {{"train", "sac", "Pendulum-v1", "batch_size=300", "buffer_size=200"}, 2, {"batch of 300", "ring of 200"}},
   });
 }
 
