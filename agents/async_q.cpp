@@ -18,10 +18,10 @@ std::uint64_t worker_seed(std::uint64_t seed, int worker) {
 
 }  // namespace
 
-float draw_final_epsilon(std::span<const float, 3> values, std::uint64_t seed, int environment) {
+std::size_t draw_final_epsilon(std::uint64_t seed, int environment) {
   const RandomKey key{seed, 0, Purpose::kFinalEpsilon};
   const float u = uniform_float(key.lane_word(static_cast<std::uint32_t>(environment)));
-  return u < 0.4f ? values[0] : u < 0.7f ? values[1] : values[2];
+  return u < 0.4f ? 0 : u < 0.7f ? 1 : 2;
 }
 
 NetworkSpec AsyncQ::network_spec(const AsyncQConfig& config, const Space& observation, const Space& action) {
@@ -31,14 +31,16 @@ NetworkSpec AsyncQ::network_spec(const AsyncQConfig& config, const Space& observ
 }
 
 AsyncQ::AsyncQ(const AsyncQConfig& config, const Space& action, std::shared_ptr<const Network> network,
-               const RingShape& shape, int evaluation_workers, int evaluation_rows, std::uint64_t seed, Arena& arena,
-               std::span<Arena> worker_arenas)
+               const RingShape& shape, int evaluation_workers, int evaluation_rows, std::uint64_t seed,
+               const Stream& stream, Arena& arena, std::span<Arena> worker_arenas)
     : config_(config),
       action_(action),
       shape_(shape),
       seed_(seed),
-      shared_(std::move(network), config.optimizer, arena),
-      tile_rows_(tile_rows(Stream::cpu(), shared_.network(), shape.rows * shape.environments)),
+      network_(std::move(network)),
+      groups_(gradient_groups(stream, *network_, shape.rows * shape.environments)),
+      tile_rows_(tile_rows(stream, *network_, shape.rows * shape.environments)),
+      shared_(network_->spec(), config.optimizer, arena),
       identity_(false, shape, arena),
       target_(arena.take<float>(shared_.spec().parameter_count())) {
   for (std::size_t w = 0; w < worker_arenas.size(); ++w) {
@@ -47,21 +49,21 @@ AsyncQ::AsyncQ(const AsyncQConfig& config, const Space& action, std::shared_ptr<
   const auto outputs = static_cast<std::size_t>(evaluation_rows * shared_.spec().output_stride());
   for (int w = 0; w < evaluation_workers; ++w) {
     evaluation_scratch_.push_back({InputRows::take(shared_.spec(), evaluation_rows, arena),
-                                   arena.take<float>(shared_.network().workspace_size(evaluation_rows, false)).data,
+                                   arena.take<float>(network_->workspace_size(evaluation_rows, false)).data,
                                    arena.take<float>(outputs).data});
   }
 }
 
 std::unique_ptr<AsyncQ::Worker> AsyncQ::make_worker(int index, Arena& arena) {
   const NetworkSpec& spec = shared_.spec();
-  auto worker = std::make_unique<Worker>(shared_, arena);
+  auto worker = std::make_unique<Worker>(network_, groups_, arena);
   const auto rows = static_cast<std::size_t>(shape_.rows * shape_.environments);
   const auto tile = static_cast<std::size_t>(std::max(tile_rows_, shape_.environments));
   const auto stride = static_cast<std::size_t>(spec.output_stride());
   worker->seed = worker_seed(seed_, index);
   worker->target = arena.take<float>(spec.parameter_count());
   worker->inputs = InputRows::take(spec, static_cast<int>(tile), arena);
-  worker->workspace = arena.take<float>(shared_.network().workspace_size(static_cast<int>(tile), true)).data;
+  worker->workspace = arena.take<float>(network_->workspace_size(static_cast<int>(tile), true)).data;
   worker->outputs = arena.take<float>(tile * stride).data;
   worker->d_outputs = arena.take<float>(tile * stride).data;
   worker->metrics = arena.take<float>(tile * DqnRowMetrics::kSize).data;
@@ -73,15 +75,15 @@ std::unique_ptr<AsyncQ::Worker> AsyncQ::make_worker(int index, Arena& arena) {
   return worker;
 }
 
-void AsyncQ::initialize() {
+void AsyncQ::initialize(const Stream& stream) {
   shared_.initialize(seed_);
   hogwild_copy(shared_.parameters().data, target_.data, target_.size());
-  restored(false);
+  restored(stream, false);
 }
 
-void AsyncQ::restored(bool begun) {
+void AsyncQ::restored(const Stream& stream, bool begun) {
   for (const auto& worker : workers_) {
-    worker->network.synchronize();
+    shared_.snapshot(stream, worker->network);
     worker->target_version = -1;
     worker->chosen_ahead = begun && config_.sarsa;
   }
@@ -101,8 +103,8 @@ void AsyncQ::choose(const Stream& stream, Worker& worker, const TrajectoryRing& 
   const NetworkSpec& spec = shared_.spec();
   const int slot = ring.slot(ring.head()), n = shape_.environments;
   prepare_inputs(stream, spec, identity_, ring.obs(slot), 0, n, worker.inputs);
-  shared_.network().forward(stream, worker.network.parameters(), worker.inputs.input(), n, false, worker.workspace,
-                            worker.outputs);
+  network_->forward(stream, worker.network.parameters(), worker.inputs.input(), n, false, worker.workspace,
+                    worker.outputs);
   const RandomKey key{worker.seed, static_cast<std::uint64_t>(ring.head()), Purpose::kExploration};
   for (int i = 0; i < n; ++i) {
     choose_epsilon_greedy(stream,
@@ -128,22 +130,24 @@ void AsyncQ::learn(const Stream& stream, int index, const TrajectoryRing& ring, 
   Worker& worker = *workers_[static_cast<std::size_t>(index)];
   if (config_.sarsa) choose_ahead(stream, worker, ring, epsilons);
   accumulate(stream, index, ring);
-  worker.norms += static_cast<double>(worker.network.apply(stream, learning_rate));
+  shared_.add(stream, worker.network, groups_, 1.0f, learning_rate);
+  worker.norms += static_cast<double>(worker.network.state()->gradient_norm);
   ++worker.updates;
 }
 
-const float* AsyncQ::accumulate(const Stream& stream, int index, const TrajectoryRing& ring) {
+void AsyncQ::accumulate(const Stream& stream, int index, const TrajectoryRing& ring) {
   Worker& worker = *workers_[static_cast<std::size_t>(index)];
   const std::int64_t version = target_version_.load(std::memory_order_acquire);
   if (version != worker.target_version) hogwild_copy(target_.data, worker.target.data, target_.size());
   worker.target_version = version;
   evaluate_target(stream, worker, ring.view(), fold_targets(worker, ring.view()));
-  worker.network.prepare(stream);
-  const int rows = shape_.rows * shape_.environments;
-  for (int tile = 0; tile < rows; tile += tile_rows_) {
-    accumulate_tile(stream, worker, ring.view(), tile, std::min(tile_rows_, rows - tile));
-  }
-  return worker.network.gradients();
+  for_each_group(stream, shape_.rows * shape_.environments, groups_,
+                 [&](int group, int begin, int end, int, const Stream& serial) {
+                   worker.network.clear_gradients(serial, group);
+                   for (int tile = begin; tile < end; tile += tile_rows_) {
+                     accumulate_tile(serial, worker, ring.view(), tile, std::min(tile_rows_, end - tile), group);
+                   }
+                 });
 }
 
 // Returns the first row of target_outputs that a target bootstraps from.
@@ -172,19 +176,20 @@ void AsyncQ::evaluate_target(const Stream& stream, Worker& worker, const RingVie
   for (int tile = begin; tile < rows; tile += tile_rows_) {
     const int count = std::min(tile_rows_, rows - tile);
     prepare_inputs(stream, shared_.spec(), identity_, ring.obs, tile + shape_.environments, count, worker.inputs);
-    shared_.network().forward(stream, worker.target.data, worker.inputs.input(), count, false, worker.workspace,
-                              worker.target_outputs + tile * stride);
+    network_->forward(stream, worker.target.data, worker.inputs.input(), count, false, worker.workspace,
+                      worker.target_outputs + tile * stride);
   }
 }
 
-void AsyncQ::accumulate_tile(const Stream& stream, Worker& worker, const RingView& ring, int begin, int rows) const {
-  const Network& network = shared_.network();
+void AsyncQ::accumulate_tile(const Stream& stream, Worker& worker, const RingView& ring, int begin, int rows,
+                             int group) const {
+  const Network& network = *network_;
   const float* const parameters = worker.network.parameters();
   prepare_inputs(stream, network.spec(), identity_, ring.obs, begin, rows, worker.inputs);
   network.forward(stream, parameters, worker.inputs.input(), rows, true, worker.workspace, worker.outputs);
   tile_loss(worker, begin, rows);
   network.backward(stream, parameters, worker.network.prepared(), worker.inputs.input(), rows, worker.d_outputs,
-                   worker.workspace, worker.network.gradients(), nullptr);
+                   worker.workspace, worker.network.gradients(group), nullptr);
   add_row_metrics(stream, worker.metrics, rows, DqnRowMetrics::kSize, worker.sums.data);
 }
 
@@ -197,9 +202,8 @@ void AsyncQ::tile_loss(const Worker& worker, int begin, int rows) const {
     float metrics[DqnRowMetrics::kSize] = {};
     if (action >= 0) {
       const float* const next = worker.target_outputs + td.bootstraps[r] * stride;
-      const float target = config_.sarsa
-                               ? sarsa_target(next, td.next_actions[r], td.rewards[r], td.discounts[r])
-                               : q_learning_target(next, action_.count, td.rewards[r], td.discounts[r]);
+      const float target = config_.sarsa ? sarsa_target(next, td.next_actions[r], td.rewards[r], td.discounts[r])
+                                         : q_learning_target(next, action_.count, td.rewards[r], td.discounts[r]);
       const int column = k * stride + action;
       worker.d_outputs[column] = td_gradient(config_.loss, worker.outputs[column], target, metrics);
     }
@@ -216,11 +220,11 @@ void AsyncQ::evaluate(const Stream& stream, const EvaluationRequest& request) co
   const EvaluationScratch& scratch = evaluation_scratch_[static_cast<std::size_t>(request.worker)];
   const int rows = request.end - request.begin;
   prepare_inputs(stream, shared_.spec(), identity_, request.obs, request.begin, rows, scratch.inputs);
-  shared_.network().forward(stream, shared_.parameters().data, scratch.inputs.input(), rows, false, scratch.workspace,
-                            scratch.outputs);
+  network_->forward(stream, shared_.parameters().data, scratch.inputs.input(), rows, false, scratch.workspace,
+                    scratch.outputs);
   choose_epsilon_greedy(stream,
-                        {scratch.outputs, shared_.spec().output_stride(), action_.count, request.records,
-                         shape_.record, request.begin, rows},
+                        {scratch.outputs, shared_.spec().output_stride(), action_.count, request.records, shape_.record,
+                         request.begin, rows},
                         {request.seed, request.row, Purpose::kExploration}, request.epsilon);
 }
 

@@ -31,27 +31,27 @@ struct AsyncQMetrics {
   double loss, mean_q, mean_absolute_error, mean_target, gradient_norm;
 };
 
-// Exploration ends at another epsilon in every environment, drawn from three values with the paper's probabilities 0.4,
-// 0.3 and 0.3 (section 5.1), keyed by seed and environment.
-float draw_final_epsilon(std::span<const float, 3> values, std::uint64_t seed, int environment);
+// Exploration ends at another epsilon in every environment: which of three values, drawn with the paper's probabilities
+// 0.4, 0.3 and 0.3 (section 5.1), keyed by seed and environment.
+std::size_t draw_final_epsilon(std::uint64_t seed, int environment);
 
 // Every worker has N environments and a ring of the T rows of one rollout (an on-policy ring, begun by the caller).
-// Methods that name a worker may run at the same time for different workers; a call belongs to one thread. A worker acts
-// on its snapshot of the parameters, taken when it last updated them.
+// Methods that name a worker may run at the same time for different workers; a call belongs to one thread. A worker
+// acts on its snapshot of the parameters, taken when it last updated them.
 class AsyncQ {
  public:
   static NetworkSpec network_spec(const AsyncQConfig& config, const Space& observation, const Space& action);
 
   // shape: of one worker's ring. worker_arenas: one per worker, so that no two share a cache line.
   AsyncQ(const AsyncQConfig& config, const Space& action, std::shared_ptr<const Network> network,
-         const RingShape& shape, int evaluation_workers, int evaluation_rows, std::uint64_t seed, Arena& arena,
-         std::span<Arena> worker_arenas);
+         const RingShape& shape, int evaluation_workers, int evaluation_rows, std::uint64_t seed, const Stream& stream,
+         Arena& arena, std::span<Arena> worker_arenas);
 
   // Fresh parameters; target network and snapshots are copies of them.
-  void initialize();
+  void initialize(const Stream& stream);
   // After parameters were restored from a checkpoint: everything that follows from them. `begun`: rollouts were
   // collected before, so that Sarsa's next actions are chosen already.
-  void restored(bool begun);
+  void restored(const Stream& stream, bool begun);
 
   // Actions of all the worker's environments at the ring's head, by epsilons [N]; into its records.
   void act(const Stream& stream, int worker, const TrajectoryRing& ring, const float* epsilons);
@@ -60,8 +60,13 @@ class AsyncQ {
   // The shared target network becomes a copy of the parameters; workers notice at their next rollout's end.
   void update_target();
 
-  // The first half of learn(): the summed gradient [P] of the rollout's valid rows.
-  const float* accumulate(const Stream& stream, int worker, const TrajectoryRing& ring);
+  // The first half of learn(): the gradient of the rollout's valid rows, summed, in the first groups() blocks of the
+  // worker's network.
+  void accumulate(const Stream& stream, int worker, const TrajectoryRing& ring);
+  int groups() const { return groups_; }
+  const TrainableNetwork& worker_network(int worker) const {
+    return workers_[static_cast<std::size_t>(worker)]->network;
+  }
 
   // Actions of environments [begin, end) from the shared parameters, for evaluations.
   struct EvaluationRequest {
@@ -79,6 +84,7 @@ class AsyncQ {
   AsyncQMetrics read_metrics();
 
   SharedNetwork& shared() { return shared_; }
+  const SharedNetwork& shared() const { return shared_; }
   View<float> target_parameters() const { return target_; }
   // Actions chosen for the next rollout's first row [N]; Sarsa only.
   View<std::int32_t> chosen_actions(int worker) const { return workers_[static_cast<std::size_t>(worker)]->chosen; }
@@ -93,8 +99,9 @@ class AsyncQ {
     float* discounts;            // [T * N], gamma^k or 0
   };
   struct alignas(128) Worker {
-    Worker(SharedNetwork& shared, Arena& arena) : network(shared, arena) {}
-    WorkerNetwork network;
+    Worker(std::shared_ptr<const Network> network_of_all, int groups, Arena& arena)
+        : network(std::move(network_of_all), {}, groups, arena) {}
+    TrainableNetwork network;
     std::uint64_t seed = 0;
     View<float> target;  // [P], snapshot of the shared target network
     std::int64_t target_version = -1;
@@ -116,15 +123,17 @@ class AsyncQ {
   void choose_ahead(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const float* epsilons) const;
   int fold_targets(const Worker& worker, const RingView& ring) const;
   void evaluate_target(const Stream& stream, Worker& worker, const RingView& ring, int begin) const;
-  void accumulate_tile(const Stream& stream, Worker& worker, const RingView& ring, int begin, int rows) const;
+  void accumulate_tile(const Stream& stream, Worker& worker, const RingView& ring, int begin, int rows,
+                       int group) const;
   void tile_loss(const Worker& worker, int begin, int rows) const;
 
   AsyncQConfig config_;
   Space action_;
   RingShape shape_;
   std::uint64_t seed_;
+  std::shared_ptr<const Network> network_;
+  int groups_, tile_rows_;
   SharedNetwork shared_;
-  int tile_rows_;
   ObservationNormalizer identity_;  // observations are taken as they are
   View<float> target_;              // [P], shared
   std::vector<std::unique_ptr<Worker>> workers_;

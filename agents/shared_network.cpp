@@ -4,48 +4,34 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
-#include <vector>
-
-#include "kernels/buffer.h"
-#include "kernels/optimizer_cpu.h"
 
 namespace stampede {
 
-SharedNetwork::SharedNetwork(std::shared_ptr<const Network> network, const RmsPropConfig& config, Arena& arena)
-    : network_(std::move(network)), config_(config) {
-  parameters_ = arena.take<float>(spec().parameter_count());
-  squares_ = arena.take<float>(spec().parameter_count());
+SharedNetwork::SharedNetwork(NetworkSpec spec, const RmsPropConfig& config, Arena& arena)
+    : spec_(std::move(spec)),
+      config_(config),
+      parameters_(arena.take<float>(spec_.parameter_count())),
+      squares_(arena.take<float>(spec_.parameter_count())) {}
+
+void SharedNetwork::initialize(std::uint64_t seed) { spec_.initialize(seed, parameters_.data); }
+
+void SharedNetwork::snapshot(const Stream& stream, TrainableNetwork& worker) const {
+  hogwild_copy(parameters_.data, worker.parameter_block().data, parameters_.size());
+  worker.refresh(stream);
 }
 
-void SharedNetwork::initialize(std::uint64_t seed) { spec().initialize(seed, parameters_.data); }
-
-WorkerNetwork::WorkerNetwork(SharedNetwork& shared, Arena& arena) : shared_(shared) {
-  const std::size_t count = spec().parameter_count();
-  parameters_ = arena.take<float>(count);
-  gradients_ = arena.take<float>(count);
-  prepared_ = arena.take<float>(network().prepared_size());
-  scratch_ = arena.take<float>(optimizer_scratch_size(count));
-}
-
-void WorkerNetwork::synchronize() {
-  hogwild_copy(shared_.parameters().data, parameters_.data, parameters_.size());
-}
-
-void WorkerNetwork::prepare(const Stream& stream) {
-  fill_zero(stream, gradients_.data, gradients_.size() * sizeof(float));
-  network().prepare_backward(stream, parameters_.data, prepared_.data);
-}
-
-float WorkerNetwork::apply(const Stream& stream, float learning_rate) {
-  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, gradients_.size()};
-  const float norm = cpu_combine_gradients(stream, blocks, 1, 1.0f);
-  if (!std::isfinite(norm)) shared_.fail();
-  if (shared_.failed()) return norm;
-  const float max_norm = shared_.config().max_norm;
-  const float clip = max_norm > 0.0f ? std::min(1.0f, max_norm / (norm + 1e-6f)) : 1.0f;
-  hogwild_rmsprop(shared_.config(), shared_.blocks(), gradients_.data, clip, learning_rate, parameters_.data);
-  shared_.count_update();
-  return norm;
+void SharedNetwork::add(const Stream& stream, TrainableNetwork& worker, int groups, float scale, float learning_rate) {
+  LearnerState& state = *worker.state();
+  state.gradient_norm = worker.combine_gradients(stream, groups, scale);
+  if (!std::isfinite(state.gradient_norm)) failed_.store(true, std::memory_order_relaxed);
+  state.failed = failed();
+  if (state.failed) return;
+  const float clip = config_.max_norm > 0.0f ? std::min(1.0f, config_.max_norm / (state.gradient_norm + 1e-6f)) : 1.0f;
+  hogwild_rmsprop(config_, {parameters_.data, squares_.data, parameters_.size()}, worker.gradients(0), clip,
+                  learning_rate, worker.parameter_block().data);
+  worker.refresh(stream);
+  ++state.step;
+  updates_.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace stampede

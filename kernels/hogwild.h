@@ -26,8 +26,8 @@ struct HogwildBlocks {
 void hogwild_copy(const float* from, float* to, std::size_t count);
 
 // What one thread adds: g = alpha g + (1 - alpha) d^2 and theta -= rate d / sqrt(g + epsilon), d = scale * gradients.
-// snapshot [count] gets theta as this thread left it: the next rollout's parameters, for no second pass over memory that
-// other cores own. With one thread it equals the shared parameters bit for bit.
+// snapshot [count] gets theta as this thread left it: the next rollout's parameters, for no second pass over memory
+// that other cores own. With one thread it equals the shared parameters bit for bit.
 void hogwild_rmsprop(const RmsPropConfig& config, const HogwildBlocks& shared, const float* gradients, float scale,
                      float rate, float* snapshot);
 

@@ -6,6 +6,8 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
+#include "train/async_keys.h"
+#include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
@@ -14,6 +16,12 @@ namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
+    {"async_q", "async_q", "Asynchronous one-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
+    {"async_sarsa", "async_q", "Asynchronous one-step Sarsa on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
+    {"async_nstep_q", "async_q", "Asynchronous n-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
