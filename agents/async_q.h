@@ -22,8 +22,8 @@ struct AsyncQConfig {
   int n_step = 1;      // steps folded into a target (algorithm 1); 0 = to the end of the rollout (algorithm S2)
   bool sarsa = false;  // bootstraps from the action executed next instead of the best one
   TdLoss loss = TdLoss::kSquared;
-  NetworkShape network;
-  RmsPropConfig optimizer;
+  NetworkShape network{};
+  RmsPropConfig optimizer{};
 };
 
 // Means over rows, and over updates for the norm.
