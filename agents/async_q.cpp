@@ -9,15 +9,6 @@
 #include "replay/returns.h"
 
 namespace stampede {
-namespace {
-
-std::uint64_t worker_seed(std::uint64_t seed, int worker) {
-  const PhiloxBlock block = RandomKey{seed, 0, Purpose::kWorkerSeed}.block(static_cast<std::uint32_t>(worker), 0);
-  return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
-}
-
-}  // namespace
-
 std::size_t draw_final_epsilon(std::uint64_t seed, int environment) {
   const RandomKey key{seed, 0, Purpose::kFinalEpsilon};
   const float u = uniform_float(key.lane_word(static_cast<std::uint32_t>(environment)));

@@ -61,7 +61,7 @@ void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSched
 void Ppo::update_minibatch(const Stream& stream, const RingView& ring, const Minibatch& minibatch,
                            const PpoLossConfig& loss, float learning_rate) {
   gather_minibatch(stream, ring, agent_.action(), minibatch, batch_);
-  measure_minibatch(stream, batch_, minibatch.size, config_.normalize_advantage, moment_parts_.data, moments_.data);
+  measure_minibatch(stream, batch_, minibatch.size, config_.scaling, moment_parts_.data, moments_.data);
   const int groups =
       agent_.accumulate(stream, batch_.obs, minibatch.size, [&](const Stream& serial, const PolicyTile& tile) {
         ppo_tile_loss(serial, loss, agent_.layout(), batch_, moments_.data, tile);

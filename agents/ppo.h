@@ -19,8 +19,8 @@ struct PpoConfig {
   bool clip_value = false;  // value clipped to the same interval as the ratio
   float entropy_weight = 0.0f;
   float value_weight = 0.5f;
-  bool normalize_advantage = true;  // per minibatch
-  float target_kl = 0.0f;           // 0 = no early stop
+  AdvantageScaling scaling = AdvantageScaling::kNormalize;  // per minibatch
+  float target_kl = 0.0f;                                   // 0 = no early stop
 };
 
 // What changes from iteration to iteration, evaluated by the caller from rows.

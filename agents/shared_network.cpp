@@ -5,7 +5,14 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/philox.h"
+
 namespace stampede {
+
+std::uint64_t worker_seed(std::uint64_t seed, int worker) {
+  const PhiloxBlock block = RandomKey{seed, 0, Purpose::kWorkerSeed}.block(static_cast<std::uint32_t>(worker), 0);
+  return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
+}
 
 SharedNetwork::SharedNetwork(NetworkSpec spec, const RmsPropConfig& config, Arena& arena)
     : spec_(std::move(spec)),

@@ -10,6 +10,9 @@
 
 namespace stampede {
 
+// The seed of everything a worker's agent draws, derived from the run's.
+std::uint64_t worker_seed(std::uint64_t seed, int worker);
+
 // Parameters theta and RMSProp statistics g, which every worker changes without locks. A worker has a TrainableNetwork
 // of its own, whose parameters are a snapshot of theta, taken when it last added a gradient; its optimiser stands idle.
 // The blocks race while workers run and may be read and written by anybody in between.

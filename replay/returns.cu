@@ -9,7 +9,7 @@ namespace {
 // One range of environments, rows backwards; the inner loop over environments vectorises.
 struct GaeOp {
   RingView ring;
-  float gamma, lambda;
+  float gamma, lambda, temperature;
   const float* reward_scale;
 
   HD void operator()(int begin, int end) const {
@@ -33,7 +33,8 @@ struct GaeOp {
       const float bootstrap = flags & kTerminated ? 0.0f : n[RolloutExtra::kValue];
       const float following =
           (flags & kEpisodeEnd) | static_cast<std::uint32_t>(last) ? 0.0f : n[RolloutExtra::kAdvantage];
-      const float delta = fused(gamma, bootstrap, r.reward(index) * scale) - value;
+      const float reward = fused(-temperature, e[RolloutExtra::kLogProb], r.reward(index) * scale);
+      const float delta = fused(gamma, bootstrap, reward) - value;
       const float advantage = fused(gamma * lambda, following, delta);
       const bool valid = flags & kValid;
       e[RolloutExtra::kAdvantage] = valid ? advantage : 0.0f;
@@ -44,8 +45,9 @@ struct GaeOp {
 
 }  // namespace
 
-void compute_gae(const Stream& stream, const RingView& ring, float gamma, float lambda, const float* reward_scale) {
-  for_each_chunk(stream, ring.shape.environments, GaeOp{ring, gamma, lambda, reward_scale}, 128);
+void compute_gae(const Stream& stream, const RingView& ring, float gamma, float lambda, const float* reward_scale,
+                 float temperature) {
+  for_each_chunk(stream, ring.shape.environments, GaeOp{ring, gamma, lambda, temperature, reward_scale}, 128);
 }
 
 void compute_discounted_returns(const Stream& stream, const RingView& ring, float gamma, const float* reward_scale) {

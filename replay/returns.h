@@ -24,8 +24,11 @@ struct RolloutExtra {
 // Generalised advantage estimation, Schulman et al. 2016 (arXiv:1506.02438), equation 16. Reads the values of slots
 // 0 ... T (an invalid row's value is the bootstrap of the truncation before it) and writes advantages and returns
 // (= advantage + value) of slots 0 ... T - 1; 0 on invalid rows. lambda = 1 gives Monte Carlo minus V, lambda = 0 the
-// TD error. Rewards are multiplied by *reward_scale (device memory; null = 1). Stream-ordered.
-void compute_gae(const Stream& stream, const RingView& ring, float gamma, float lambda, const float* reward_scale);
+// TD error. Rewards are multiplied by *reward_scale (device memory; null = 1). temperature adds the entropy of maximum-
+// entropy returns (Haarnoja et al. 2017, arXiv:1702.08165, equation 1), estimated by -log pi of the action taken, to
+// every reward. Stream-ordered.
+void compute_gae(const Stream& stream, const RingView& ring, float gamma, float lambda, const float* reward_scale,
+                 float temperature = 0.0f);
 
 // Discounted returns without bootstrap beyond terminations: kReturn of slots 0 ... T - 1 from rewards and the values of
 // truncated and last rows. Equals compute_gae with lambda = 1 plus the value.

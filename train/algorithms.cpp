@@ -6,16 +6,25 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
+#include "train/a2c_trainer.h"
+#include "train/a3c_trainer.h"
 #include "train/async_keys.h"
 #include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
+#include "train/policy_keys.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
+#include "train/reinforce_trainer.h"
 
 namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
+    {"a2c", "a2c", "Advantage actor-critic (Mnih et al. 2016)", true, true, a2c_keys, make_a2c_trainer, rollout_rows},
+    {"actor_critic", "a2c", "One-step actor-critic (Sutton and Barto 2018, section 13.5)", true, true, a2c_keys,
+     make_a2c_trainer, rollout_rows},
+    {"a3c", "a3c", "Asynchronous advantage actor-critic on CPU threads (Mnih et al. 2016)", true, true, a3c_keys,
+     make_a3c_trainer, async_batch_rows},
     {"async_q", "async_q", "Asynchronous one-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
      async_q_keys, make_async_q_trainer, async_batch_rows},
     {"async_sarsa", "async_q", "Asynchronous one-step Sarsa on CPU threads (Mnih et al. 2016)", true, false,
@@ -25,6 +34,10 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"reinforce", "reinforce", "REINFORCE with a baseline (Williams 1992)", true, true, reinforce_keys,
+     make_reinforce_trainer, rollout_rows},
+    {"soft_pg", "a2c", "Soft policy gradient: entropy inside the return (Haarnoja et al. 2017; Shi et al. 2019)", true,
+     true, a2c_keys, make_a2c_trainer, rollout_rows},
 };
 
 std::span<const ConfigKey> common_keys() {

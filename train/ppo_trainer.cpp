@@ -17,7 +17,7 @@ PpoConfig ppo_config(const Config& config) {
   ppo.minibatches = static_cast<int>(config.integer("minibatches"));
   ppo.clip_value = config.flag("clip_value");
   ppo.value_weight = static_cast<float>(config.real("value_coef"));
-  ppo.normalize_advantage = config.flag("normalize_advantage");
+  ppo.scaling = config.flag("normalize_advantage") ? AdvantageScaling::kNormalize : AdvantageScaling::kNone;
   ppo.target_kl = static_cast<float>(config.real("target_kl"));
   return ppo;
 }

@@ -152,7 +152,7 @@ TEST(LearnerParity, MinibatchesAndTheirMoments) {
     gather_minibatch(stream, random.view(), action, {permutation, rows - size, size}, batch);
     const Buffer<MomentPart> parts(stream.device(), kMomentParts);
     const Buffer<MinibatchMoments> moments(stream.device(), 1);
-    measure_minibatch(stream, batch, size, true, parts.data(), moments.data());
+    measure_minibatch(stream, batch, size, AdvantageScaling::kNormalize, parts.data(), moments.data());
     std::vector<float> all = to_host(stream, View<float>{batch.advantage, {static_cast<std::size_t>(size)}});
     const MinibatchMoments m = to_host(stream, moments.view())[0];
     all.insert(all.end(), {m.advantage_mean, m.advantage_inverse, m.divisor});
