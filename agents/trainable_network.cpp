@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/buffer.h"
+#include "kernels/optimizer_cpu.h"
 
 namespace stampede {
 
@@ -64,6 +65,11 @@ void TrainableNetwork::clear_gradients(const Stream& stream, int group) const {
 
 void TrainableNetwork::refresh(const Stream& stream) {
   network_->prepare_backward(stream, parameters_.data, prepared_.data);
+}
+
+float TrainableNetwork::combine_gradients(const Stream& stream, int groups, float scale) const {
+  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, spec().parameter_count()};
+  return cpu_combine_gradients(stream, blocks, groups, scale);
 }
 
 void TrainableNetwork::update(const Stream& stream, int groups, float learning_rate) {

@@ -77,6 +77,9 @@ class TrainableNetwork {
   // One optimiser step from the first `groups` gradient blocks, then what backward() needs. Stream-ordered.
   void update(const Stream& stream, int groups, float learning_rate);
   void refresh(const Stream& stream);
+  // The first half of an update, CPU only: the sum of the first `groups` gradient blocks, times scale, is in the first
+  // one. Returns its norm.
+  float combine_gradients(const Stream& stream, int groups, float scale) const;
 
   View<float> parameter_block() const { return parameters_; }
   View<float> first_moment() const { return first_moment_; }

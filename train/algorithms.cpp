@@ -7,6 +7,9 @@
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
 #include "train/a2c_trainer.h"
+#include "train/a3c_trainer.h"
+#include "train/async_keys.h"
+#include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
 #include "train/policy_keys.h"
 #include "train/off_policy_trainer.h"
@@ -26,6 +29,14 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"a2c", "a2c", "Advantage actor-critic (Mnih et al. 2016)", true, true, a2c_keys, make_a2c_trainer, rollout_rows},
     {"actor_critic", "a2c", "One-step actor-critic (Sutton and Barto 2018, section 13.5)", true, true, a2c_keys,
      make_a2c_trainer, rollout_rows},
+    {"a3c", "a3c", "Asynchronous advantage actor-critic on CPU threads (Mnih et al. 2016)", true, true, a3c_keys,
+     make_a3c_trainer, async_batch_rows},
+    {"async_q", "async_q", "Asynchronous one-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
+    {"async_sarsa", "async_q", "Asynchronous one-step Sarsa on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
+    {"async_nstep_q", "async_q", "Asynchronous n-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"ddpg", "td3", "Deep deterministic policy gradients (Lillicrap et al. 2016)", true, true, td3_keys,
      make_td3_trainer, off_policy_batch_rows},
