@@ -2,15 +2,15 @@
 #include "agents/input_stage.h"
 
 #include "kernels/launch.h"
-#include "kernels/simd.h"
 
 namespace stampede {
 namespace {
 
 constexpr float kClip = 10.0f;
+constexpr int kVectorFloats = 16;  // rows are padded to whole vectors of these
 
 HD void zero_vector(float* x) {
-  for (int k = 0; k < kRowPadding; ++k) x[k] = 0.0f;
+  for (int k = 0; k < kVectorFloats; ++k) x[k] = 0.0f;
 }
 
 HD void copy_row(const float* from, int size, float* to) {
@@ -33,7 +33,7 @@ struct FeatureOp {
     const std::size_t from = indices ? static_cast<std::size_t>(indices[row]) : static_cast<std::size_t>(begin + row);
     const float* const source = obs + from * static_cast<std::size_t>(size);
     float* const target = out + static_cast<std::size_t>(row) * static_cast<std::size_t>(stride);
-    for (int k = 0; k < stride; k += kRowPadding) zero_vector(target + k);
+    for (int k = 0; k < stride; k += kVectorFloats) zero_vector(target + k);
     if (mean == nullptr) return copy_row(source, size, target);
     for (int k = 0; k < size; ++k) target[k] = clamp((source[k] - mean[k]) * inverse[k], -kClip, kClip);
   }

@@ -6,8 +6,12 @@
 namespace stampede {
 namespace {
 
+#ifdef __CUDA_ARCH__
+constexpr int kGroup = 1;
+#else
 constexpr int kGroup = 256;  // draws made together, as vectors
-constexpr int kAhead = 64;   // rows whose lines are asked for before they are used, so that cache misses overlap
+#endif
+constexpr int kAhead = 64;  // rows whose lines are asked for before they are used, so that cache misses overlap
 
 HD void prefetch(const void* line) {
 #ifndef __CUDA_ARCH__
