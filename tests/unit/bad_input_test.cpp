@@ -105,7 +105,18 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "ppo", "CartPole-v1", "--seeds", "0"}, 2, {"seeds"}},
       {{"train", "ppo", "CartPole-v1", "--stop-at", "high"}, 2, {"stop-at", "'high'"}},
       {{"train", "ppo", "FrozenLake-v1", "env.desc=SX"}, 2, {"desc"}},
+      {{"train", "trpo", "CartPole-v1", "max_kl=0"}, 2, {"max_kl"}},
+      {{"train", "trpo", "CartPole-v1", "cg_iterations=0"}, 2, {"cg_iterations"}},
+      {{"train", "trpo", "CartPole-v1", "backtrack_ratio=1"}, 2, {"backtrack_ratio", "between 0 and 1"}},
+      {{"train", "trpo", "CartPole-v1", "backtrack_steps=0"}, 2, {"backtrack_steps"}},
+      {{"train", "trpo", "CartPole-v1", "shared_torso=true"}, 2, {"shared_torso", "separate towers"}},
       {{"train", "dqn", "CartPole-v1", "epsilon_schedule=exponential", "epsilon_end=0"}, 2, {"epsilon"}},
+      {{"train", "pqn", "CartPole-v1", "q_lambda=1.1"}, 2, {"q_lambda", "[0, 1]"}},
+      {{"train", "pqn", "CartPole-v1", "target=sarse"}, 2, {"target", "did you mean 'sarsa'?"}},
+      {{"train", "pqn", "CartPole-v1", "layer_norm=2"}, 2, {"layer_norm"}},
+      {{"train", "pqn", "CartPole-v1", "epsilon_ends=0.1,1.5"}, 2, {"epsilon_ends", "[0, 1]"}},
+      {{"train", "pqn", "CartPole-v1", "epsilon_ends=0.1", "epsilon_shares=1,2"}, 2, {"2 shares for 1 values"}},
+      {{"train", "batched_q", "CartPole-v1", "epsilon_shares=0,0,0"}, 2, {"epsilon_shares", "above 0"}},
   });
 }
 
@@ -138,7 +149,12 @@ TEST_F(BadInput, ShapesThatDoNotFit) {
       {{"train", "ppo", "CartPole-v1", "num_envs=8", "rollout_steps=4", "minibatches=33", "epochs=1"},
        2,
        {"33", "32 rows"}},
+      {{"train", "trpo", "CartPole-v1", "num_envs=8", "rollout_steps=4", "critic_minibatches=33"},
+       2,
+       {"critic_minibatches", "33", "32 rows"}},
       {{"train", "ppo", "CartPole-v1", "num_envs=16777216", "rollout_steps=128"}, 2, {"16777216 environments"}},
+      {{"train", "pqn", "CartPole-v1", "num_envs=8", "rollout_steps=4", "minibatches=33"}, 2, {"33", "32 rows"}},
+      {{"train", "deep_sarsa", "Pendulum-v1"}, 2, {"deep_sarsa needs discrete actions", "Pendulum-v1"}},
       {{"train", "dqn", "Pendulum-v1"}, 2, {"needs discrete actions", "Pendulum-v1", "ppo"}},
   });
 }
