@@ -60,6 +60,22 @@ const std::vector<Case> kCases = {
       {"hidden", "16"},
       {"learning_starts", "50"}},
      300},
+    {"async_q",
+     "CartPole-v1",
+     {{"workers", "1"}, {"num_envs", "3"}, {"rollout_steps", "7"}, {"hidden", "16,16"}, {"target_interval", "700"}},
+     5000},
+    {"async_q",
+     "FrozenLake-v1",
+     {{"workers", "1"}, {"num_envs", "5"}, {"td_target", "sarsa"}, {"n_step", "3"}, {"hidden", "16"}},
+     5000},
+    {"a3c",
+     "Pendulum-v1",
+     {{"workers", "1"},
+      {"num_envs", "3"},
+      {"hidden", "16"},
+      {"normalize_observations", "true"},
+      {"normalize_rewards", "true"}},
+     5000},
 };
 
 TrainingRun make(const Case& c, int threads = 1) { return TrainingRun(c.algorithm, c.env, c.keys, threads); }
