@@ -13,6 +13,8 @@ struct A2cConfig {
   ActorCriticConfig actor_critic;
   float gamma = 0.99f;
   float lambda = 1.0f;  // 1: n-step advantages of the paper; 0: the one-step temporal difference
+  int epochs = 1;       // gradient steps on a rollout; from the second on with V-trace when `vtrace`
+  bool vtrace = false;  // advantages estimated anew each epoch, corrected for how far the policy has moved
   float value_weight = 0.5f;
   AdvantageScaling scaling = AdvantageScaling::kNone;
   float temperature = 0.0f;  // of the entropy inside the return: the soft policy gradient
@@ -31,15 +33,19 @@ class A2c {
   A2c(const A2cConfig& config, const Space& action, std::shared_ptr<const Network> network, const RingShape& shape,
       int workers, int act_rows, std::uint64_t seed, const Stream& stream, Arena& arena);
 
-  // Advantages of the ring's T rows, one gradient step on all of them, the normalisers' statistics. Stream-ordered.
+  // Advantages of the ring's T rows, a gradient step on all of them (or epochs), the normalisers' statistics.
+  // Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, const A2cSchedule& schedule);
 
   ActorCritic& actor_critic() { return agent_; }
 
  private:
+  void estimate_advantages(const Stream& stream, const RingView& ring, int epoch);
+
   A2cConfig config_;
   PolicyGradient gradient_;
   ActorCritic agent_;
+  View<float> ratios_;  // [T * N], with V-trace
 };
 
 }  // namespace stampede

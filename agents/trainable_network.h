@@ -51,6 +51,10 @@ void for_each_group(const Stream& stream, int batch, int groups, const Work& wor
 class TrainableNetwork {
  public:
   TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups, Arena& arena);
+  // A part of `whole` trained by itself: `network` computes it from the parameters that start at `offset` of whole's.
+  // Parameters, moments and learner state are whole's own, gradients are not.
+  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups,
+                   const TrainableNetwork& whole, std::size_t offset, Arena& arena);
 
   const Network& network() const { return *network_; }
   const NetworkSpec& spec() const { return network_->spec(); }
@@ -83,6 +87,8 @@ class TrainableNetwork {
   View<LearnerState> state_block() const { return state_; }
 
  private:
+  void take_gradients(int max_groups, Arena& arena);
+
   std::shared_ptr<const Network> network_;
   OptimizerConfig config_;
   View<float> parameters_, first_moment_, second_moment_;  // [P]

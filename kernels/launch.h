@@ -74,8 +74,11 @@ void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = k
   }
 #endif
   const int chunks = (n + grain - 1) / grain;
-  const auto run = [&](int c) { functor(c * grain, c + 1 < chunks ? (c + 1) * grain : n); };
-  // Not an `if` clause of the loop below, which would start a team of one.
+  const auto run = [&](int chunk) {
+    const int begin = chunk * grain;
+    functor(begin, begin + grain < n ? begin + grain : n);
+  };
+  // Not an `if` clause: even a region of one thread costs OpenMP a microsecond.
   if (stream.threads() == 1 || chunks == 1) {
     for (int c = 0; c < chunks; ++c) run(c);
     return;

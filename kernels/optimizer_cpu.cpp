@@ -45,16 +45,6 @@ Vector sum_groups(const float* gradient, std::size_t stride) {
   }
 }
 
-// Adds sixteen interleaved partial sums by a tree, whatever the vector width.
-float sum_lanes(const Vector* partial) {
-  alignas(64) float lane[kRowPadding];
-  for (int j = 0; j < kRowPadding / kLanes; ++j) partial[j].store(lane + j * kLanes);
-  for (int half = kRowPadding / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
-}
-
 // Sums and scales the groups of one chunk into group 0; returns the chunk's sum of squares.
 template <int Groups>
 float combine_chunk(float* gradient, std::size_t stride, std::size_t begin, std::size_t end, float scale) {

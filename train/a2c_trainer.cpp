@@ -13,6 +13,8 @@ A2cConfig a2c_config(const Config& config) {
   a2c.actor_critic = actor_critic_config(config);
   a2c.gamma = static_cast<float>(config.real("gamma"));
   a2c.lambda = static_cast<float>(config.real("gae_lambda"));
+  a2c.epochs = static_cast<int>(config.integer("epochs"));
+  a2c.vtrace = config.text("advantage") == "vtrace";
   a2c.value_weight = static_cast<float>(config.real("value_coef"));
   a2c.scaling = config.flag("normalize_advantage") ? AdvantageScaling::kNormalize : AdvantageScaling::kNone;
   a2c.temperature = static_cast<float>(config.real("temperature"));
@@ -35,7 +37,7 @@ class A2cTrainer final : public RolloutTrainer {
 
   std::int64_t learn(std::int64_t row, std::uint64_t /*iteration*/) override {
     a2c_->learn(stream_, *ring_, {learning_rate(row), entropy_weight(row)});
-    return 1;
+    return config_.epochs;
   }
 
  private:
@@ -49,6 +51,17 @@ KeyList a2c_keys() {
   using enum ConfigType;
   static constexpr ConfigKey kKeys[] = {
       {.name = "normalize_advantage", .type = kFlag, .default_text = "false", .help = "over the rollout"},
+      {.name = "epochs",
+       .type = kInteger,
+       .default_text = "1",
+       .min = 1,
+       .max = 1000,
+       .help = "gradient steps on each rollout"},
+      {.name = "advantage",
+       .type = kChoice,
+       .default_text = "gae",
+       .choices = "gae|vtrace",
+       .help = "vtrace: estimated anew each epoch, corrected for how far the policy has moved"},
       {.name = "temperature",
        .default_text = "0",
        .min = 0,

@@ -63,6 +63,10 @@ KeyList network_keys() {
        .default_text = "orthogonal",
        .choices = "orthogonal|kaiming_uniform",
        .help = "of the weights"},
+      {.name = "layer_norm",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "normalise every hidden layer before its activation"},
   };
 }
 
@@ -159,6 +163,7 @@ NetworkShape network_shape(const Config& config) {
   shape.activation = activation(config);
   shape.initialization =
       config.text("initialization") == "orthogonal" ? Initialization::kOrthogonal : Initialization::kKaimingUniform;
+  shape.layer_norm = config.flag("layer_norm");
   return shape;
 }
 
