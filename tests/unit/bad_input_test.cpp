@@ -128,6 +128,21 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
   });
 }
 
+TEST_F(BadInput, WorkersThatCannotShareTheEnvironments) {
+  expect_refusals({
+      {{"train", "a3c", "CartPole-v1", "workers=-1"}, 2, {"workers", "[0, 1024]"}},
+      {{"train", "a3c", "CartPole-v1", "workers=4", "num_envs=2"}, 2, {"workers", "num_envs"}},
+      {{"train", "async_q", "CartPole-v1", "workers=3", "num_envs=8"}, 2, {"workers", "equally"}},
+      {{"train", "async_q", "CartPole-v1", "rollout_steps=0"}, 2, {"rollout_steps", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "n_step=-1"}, 2, {"n_step", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "target_interval=0"}, 2, {"target_interval", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2,1.5"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "Pendulum-v1"}, 2, {"async_q needs discrete actions"}},
+      {{"train", "a3c", "CartPole-v1", "optimizer=adam"}, 2, {"optimizer"}},
+  });
+}
+
 TEST_F(BadInput, MalformedConfigurationFilesNameTheLine) {
   write("syntax.toml", "seed = 1\n\nlearning_rate = = 3\n");
   write("key.toml", "seed = 1\nlearning_rte = 0.1\n");
