@@ -32,12 +32,10 @@ struct AddGroupsOp {
   double* totals;
 
   HD void operator()(int k) const {
-    double sum = 0.0;
     for (int g = 0; g < count; ++g) {
-      sum += groups[g * width + k];
+      totals[k] += groups[g * width + k];
       groups[g * width + k] = 0.0;
     }
-    totals[k] += sum;
   }
 };
 
@@ -47,7 +45,7 @@ void add_row_metrics(const Stream& stream, const float* metrics, int rows, int w
   for_each_index(stream, width, AddMetricsOp{metrics, rows, totals});
 }
 
-void add_groups(const Stream& stream, double* groups, int count, int width, double* totals) {
+void add_group_metrics(const Stream& stream, double* groups, int count, int width, double* totals) {
   for_each_index(stream, width, AddGroupsOp{groups, count, width, totals});
 }
 

@@ -124,7 +124,7 @@ void Sac::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t 
   temperature_.update(stream, group_metrics_.data + CriticRowMetrics::kSize + SacRowMetrics::kLogProb, kMetrics,
                       groups_, config_.batch_size, critic_rate);
   update_targets(stream);
-  add_groups(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
+  add_group_metrics(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
 }
 
 // Equations 5 and 6: (Q_k(s, a) - r - gamma (min_k Qbar_k(s', a') - alpha log pi(a' | s')))^2.

@@ -104,7 +104,7 @@ void SacDiscrete::learn(const Stream& stream, const TrajectoryRing& ring, std::u
   temperature_.update(stream, group_metrics_.data + CriticRowMetrics::kSize + SacRowMetrics::kLogProb, kMetrics,
                       groups_, config_.batch_size, critic_rate);
   critic_.update_target(stream, config_.tau);
-  add_groups(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
+  add_group_metrics(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
 }
 
 // (Q_k(s, a) - r - gamma V(s'))^2 with V of equation 10, an exact expectation under the policy.

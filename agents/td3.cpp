@@ -107,7 +107,7 @@ void Td3::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t 
     actor_.update(stream, groups_, actor_rate);
     update_targets(stream);
   }
-  add_groups(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
+  add_group_metrics(stream, group_metrics_.data, groups_, kMetrics, metric_totals_.data);
 }
 
 // y = r + gamma min_k Qbar_k(s', a'), a' the target policy's action with clipped noise; (Q_k(s, a) - y)^2.

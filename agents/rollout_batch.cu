@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/rollout_batch.h"
+
+#include "kernels/launch.h"
+
+namespace stampede {
+namespace {
+
+// Everything but the observation.
+struct RowFields {
+  RingView ring;
+  RolloutBatch batch;
+  int actions;  // floats of a continuous action, 0 when discrete
+
+  HD void copy(int m, std::size_t index) const {
+    const float* const e = ring.extra + index * static_cast<std::size_t>(ring.shape.extra_size);
+    if (actions == 0) batch.action[m] = static_cast<std::int32_t>(ring.record(index)[0]);
+    for (int a = 0; a < actions; ++a) batch.raw_action[a * batch.stride + m] = e[RolloutExtra::kAction + a];
+    batch.old_log_prob[m] = e[RolloutExtra::kLogProb];
+    batch.old_value[m] = e[RolloutExtra::kValue];
+    batch.advantage[m] = e[RolloutExtra::kAdvantage];
+    batch.target[m] = e[RolloutExtra::kReturn];
+    batch.valid[m] = (ring.flags(index) & kValid) != 0;
+  }
+};
+
+struct CopyFieldsOp {
+  RowFields fields;
+  HD void operator()(int m) const { fields.copy(m, static_cast<std::size_t>(m)); }
+};
+
+struct CopyRolloutRow {
+  RowFields fields;
+  HD void operator()(const RingView& ring, int m, std::size_t index) const {
+    copy_observation(ring, index, m, fields.batch.obs);
+    fields.copy(m, index);
+  }
+};
+
+struct MomentPartOp {
+  RolloutBatch batch;
+  int size;
+  MomentPart* parts;
+
+  HD void operator()(int part) const {
+    MomentPart m{0.0, 0.0, 0.0};
+    const std::int64_t rows = size;
+    for (auto k = static_cast<int>(part * rows / kMomentParts); k < static_cast<int>((part + 1) * rows / kMomentParts);
+         ++k) {
+      const double a = batch.valid[k] ? static_cast<double>(batch.advantage[k]) : 0.0;
+      m.count += batch.valid[k];
+      m.sum += a;
+      m.squares += a * a;
+    }
+    parts[part] = m;
+  }
+};
+
+struct MomentFinishOp {
+  const MomentPart* parts;
+  MinibatchMoments* moments;
+  AdvantageScaling scaling;
+
+  HD void operator()(int) const {
+    MomentPart m{0.0, 0.0, 0.0};
+    for (int p = 0; p < kMomentParts; ++p) {
+      m.count += parts[p].count;
+      m.sum += parts[p].sum;
+      m.squares += parts[p].squares;
+    }
+    const double count = m.count > 1.0 ? m.count : 1.0;
+    const double mean = m.sum / count;
+    // Unbiased, as in most published implementations; a single valid row has no spread to divide by.
+    const double variance = m.count > 1.0 ? (m.squares - m.sum * mean) / (m.count - 1.0) : 0.0;
+    const float deviation = square_root(variance > 0.0 ? static_cast<float>(variance) : 0.0f);
+    const bool center = scaling != AdvantageScaling::kNone && m.count > 1.0;
+    const bool divide = scaling == AdvantageScaling::kNormalize && m.count > 1.0;
+    *moments = {center ? static_cast<float>(mean) : 0.0f, divide ? 1.0f / (deviation + 1e-8f) : 1.0f,
+                static_cast<float>(1.0 / count)};
+  }
+};
+
+RowFields row_fields(const RingView& ring, const Space& action, const RolloutBatch& batch) {
+  return {ring, batch, action.is_discrete() ? 0 : action.size};
+}
+
+}  // namespace
+
+RolloutBatch RolloutBatch::take(const RingShape& shape, const Space& action, int rows, Arena& arena) {
+  RolloutBatch batch = take_fields(action, rows, arena);
+  batch.obs = arena.take<std::uint32_t>(static_cast<std::size_t>(rows) * static_cast<std::size_t>(shape.obs_size)).data;
+  return batch;
+}
+
+RolloutBatch RolloutBatch::take_fields(const Space& action, int rows, Arena& arena) {
+  const auto n = static_cast<std::size_t>(rows);
+  RolloutBatch batch;
+  if (action.is_discrete()) batch.action = arena.take<std::int32_t>(n).data;
+  if (!action.is_discrete()) batch.raw_action = arena.take<float>(n * static_cast<std::size_t>(action.size)).data;
+  batch.old_log_prob = arena.take<float>(n).data;
+  batch.old_value = arena.take<float>(n).data;
+  batch.advantage = arena.take<float>(n).data;
+  batch.target = arena.take<float>(n).data;
+  batch.valid = arena.take<std::int32_t>(n).data;
+  batch.stride = rows;
+  return batch;
+}
+
+void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
+                      const RolloutBatch& batch) {
+  const CopyRolloutRow copy_row{row_fields(ring, action, batch)};
+  for_each_chunk(stream, minibatch.size, GatherMinibatch<CopyRolloutRow>{ring, minibatch, copy_row});
+}
+
+void copy_rollout(const Stream& stream, const RingView& ring, const Space& action, const RolloutBatch& batch) {
+  const int rows = ring.shape.rows * ring.shape.environments;
+  for_each_index(stream, rows, CopyFieldsOp{row_fields(ring, action, batch)});
+}
+
+void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, AdvantageScaling scaling,
+                       MomentPart* parts, MinibatchMoments* moments) {
+  for_each_index(stream, kMomentParts, MomentPartOp{batch, size, parts}, kMomentParts / 2);
+  for_each_index(stream, 1, MomentFinishOp{parts, moments, scaling});
+}
+
+}  // namespace stampede
