@@ -109,6 +109,7 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "trpo", "CartPole-v1", "cg_iterations=0"}, 2, {"cg_iterations"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_ratio=1"}, 2, {"backtrack_ratio", "between 0 and 1"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_steps=0"}, 2, {"backtrack_steps"}},
+      {{"train", "trpo", "Pendulum-v1", "distribution=beta"}, 2, {"distribution", "gaussian"}},
       {{"train", "trpo", "CartPole-v1", "shared_torso=true"}, 2, {"shared_torso", "separate towers"}},
       {{"train", "sac", "Pendulum-v1", "target_tau=0"}, 2, {"target_tau", "(0, 1]"}},
       {{"train", "td3", "Pendulum-v1", "target_tau=1.5"}, 2, {"target_tau"}},
