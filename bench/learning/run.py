@@ -31,6 +31,10 @@ PROTOCOL = [
     ("quality", "ppo", "Pendulum-v1", 150_000, -200.0, "mean"),
     ("quality", "ppo", "Acrobot-v1", 500_000, -90.0, "mean"),
     ("quality", "dqn", "Acrobot-v1", 100_000, -90.0, "mean"),
+    ("quality", "a3c", "CartPole-v1", 500_000, 475.0, 9),
+    ("quality", "async_q", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "async_sarsa", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "async_nstep_q", "CartPole-v1", 300_000, 475.0, 7),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
@@ -40,7 +44,7 @@ UNBARRED = [
     ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
     ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("dqn", "MountainCar-v0"), ("dqn", "FrozenLake-v1"),
     ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"), ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"),
-    ("dqn", "GridWorld-v0"),
+    ("dqn", "GridWorld-v0"), ("a3c", "Acrobot-v1"), ("a3c", "Pendulum-v1"),
 ]
 
 
