@@ -170,9 +170,13 @@ void ActorCritic::backward(const Stream& stream, const PolicyTile& tile, int gro
                   group_metrics_.data + group * PolicyRowMetrics::kSize);
 }
 
-void ActorCritic::update(const Stream& stream, int groups, float target_kl, float learning_rate) {
+void ActorCritic::collect_metrics(const Stream& stream, int groups, float target_kl) {
   last_groups_ = groups;
   finish_minibatch_metrics(stream, {group_metrics_.data, metric_totals_.data, groups}, target_kl, network_.state());
+}
+
+void ActorCritic::update(const Stream& stream, int groups, float target_kl, float learning_rate) {
+  collect_metrics(stream, groups, target_kl);
   network_.update(stream, groups, learning_rate);
 }
 

@@ -89,6 +89,9 @@ class ActorCritic {
     });
     return groups;
   }
+  // The groups' metrics of accumulate() enter the sums; a mean KL above 1.5 target_kl (0 = never) stops the iteration.
+  // Stream-ordered.
+  void collect_metrics(const Stream& stream, int groups, float target_kl);
   // One optimiser step from the groups of accumulate(), unless their mean KL exceeds 1.5 target_kl (0 = never), which
   // stops the iteration. Stream-ordered.
   void update(const Stream& stream, int groups, float target_kl, float learning_rate);

@@ -90,7 +90,7 @@ void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t 
                      accumulate_tile(serial, sampler, tile, std::min(tile_rows_, end - tile), group, scratch);
                    }
                  });
-  add_group_metrics(stream, group_metrics_.data, groups_, metric_totals_.data);
+  add_group_metrics(stream, group_metrics_.data, groups_, DqnRowMetrics::kSize, metric_totals_.data);
   network_.update(stream, groups_, learning_rate);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/dqn_steps.h"
 
+#include "agents/epsilon_greedy.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -14,13 +15,7 @@ struct EpsilonGreedyOp {
   HD void operator()(int r) const {
     const int i = rows.begin + r;
     const float* const q = rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(rows.output_stride);
-    int action = argmax(q, rows.actions);
-    if (epsilon > 0.0f) {
-      Rng rng(key, static_cast<std::uint32_t>(i));
-      const bool explore = rng.uniform() < epsilon;
-      const int random = static_cast<int>(rng.below(static_cast<std::uint32_t>(rows.actions)));
-      action = explore ? random : action;
-    }
+    const int action = epsilon_greedy(argmax(q, rows.actions), rows.actions, epsilon, key, i);
     rows.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words)] =
         static_cast<std::uint32_t>(action);
   }
@@ -64,18 +59,6 @@ struct DqnLossOp {
   }
 };
 
-struct AddGroupsOp {
-  double* groups;
-  int count;
-  double* totals;
-  HD void operator()(int k) const {
-    for (int g = 0; g < count; ++g) {
-      totals[k] += groups[g * DqnRowMetrics::kSize + k];
-      groups[g * DqnRowMetrics::kSize + k] = 0.0;
-    }
-  }
-};
-
 }  // namespace
 
 void choose_epsilon_greedy(const Stream& stream, const EpsilonGreedyRows& rows, const RandomKey& key, float epsilon) {
@@ -89,10 +72,6 @@ void sample_transitions(const Stream& stream, const UniformSampler& sampler, flo
 
 void dqn_tile_loss(const Stream& stream, TdLoss loss, float weight, const DqnTile& tile) {
   for_each_index(stream, tile.rows, DqnLossOp{loss, weight, tile});
-}
-
-void add_group_metrics(const Stream& stream, double* groups, int count, double* totals) {
-  for_each_index(stream, DqnRowMetrics::kSize, AddGroupsOp{groups, count, totals});
 }
 
 }  // namespace stampede

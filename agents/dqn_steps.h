@@ -40,7 +40,4 @@ struct DqnTile {
 };
 void dqn_tile_loss(const Stream& stream, TdLoss loss, float weight, const DqnTile& tile);
 
-// totals[k] += sum of groups [groups, DqnRowMetrics::kSize], which are cleared.
-void add_group_metrics(const Stream& stream, double* groups, int count, double* totals);
-
 }  // namespace stampede

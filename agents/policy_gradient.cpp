@@ -10,13 +10,17 @@ PolicyGradient::PolicyGradient(const RingShape& shape, const Space& action, Aren
       moment_parts_(arena.take<MomentPart>(kMomentParts)),
       moments_(arena.take<MinibatchMoments>(1)) {}
 
-void PolicyGradient::step(const Stream& stream, const RingView& ring, const PolicyGradientLoss& loss,
-                          AdvantageScaling scaling, float learning_rate, ActorCritic& agent) const {
+int PolicyGradient::accumulate(const Stream& stream, const RingView& ring, const PolicyGradientLoss& loss,
+                               AdvantageScaling scaling, ActorCritic& agent) const {
   measure_minibatch(stream, batch_, rows_, scaling, moment_parts_.data, moments_.data);
-  const int groups = agent.accumulate(stream, ring.obs, rows_, [&](const Stream& serial, const PolicyTile& tile) {
+  return agent.accumulate(stream, ring.obs, rows_, [&](const Stream& serial, const PolicyTile& tile) {
     policy_gradient_tile_loss(serial, loss, agent.layout(), batch_, moments_.data, tile);
   });
-  agent.update(stream, groups, 0.0f, learning_rate);
+}
+
+void PolicyGradient::step(const Stream& stream, const RingView& ring, const PolicyGradientLoss& loss,
+                          AdvantageScaling scaling, float learning_rate, ActorCritic& agent) const {
+  agent.update(stream, accumulate(stream, ring, loss, scaling, agent), 0.0f, learning_rate);
 }
 
 }  // namespace stampede

@@ -17,6 +17,9 @@ class PolicyGradient {
   const RolloutBatch& batch() const { return batch_; }
   // Copies them from the ring. Stream-ordered.
   void load(const Stream& stream, const RingView& ring) const { copy_rollout(stream, ring, action_, batch_); }
+  // The mean gradient of the batch's valid rows, in the agent's gradient groups; returns their number. Stream-ordered.
+  int accumulate(const Stream& stream, const RingView& ring, const PolicyGradientLoss& loss, AdvantageScaling scaling,
+                 ActorCritic& agent) const;
   // One optimiser step along the mean gradient of the batch's valid rows. Stream-ordered.
   void step(const Stream& stream, const RingView& ring, const PolicyGradientLoss& loss, AdvantageScaling scaling,
             float learning_rate, ActorCritic& agent) const;

@@ -6,21 +6,6 @@
 namespace stampede {
 namespace {
 
-// Rows per round of prefetching.
-#ifdef __CUDA_ARCH__
-constexpr int kGatherRound = 1;
-#else
-constexpr int kGatherRound = 64;
-#endif
-
-HD void prefetch(const void* address) {
-#ifndef __CUDA_ARCH__
-  __builtin_prefetch(address);
-#else
-  static_cast<void>(address);
-#endif
-}
-
 // Everything but the observation.
 struct RowFields {
   RingView ring;
@@ -44,42 +29,14 @@ struct CopyFieldsOp {
   HD void operator()(int m) const { fields.copy(m, static_cast<std::size_t>(m)); }
 };
 
-struct GatherOp {
-  RingView ring;
-  Minibatch minibatch;
-  RolloutBatch batch;
+struct CopyRolloutRow {
   RowFields fields;
-
-  HD void operator()(int begin, int end) const {
-    for (int from = begin; from < end; from += kGatherRound) {
-      const int count = end - from < kGatherRound ? end - from : kGatherRound;
-      std::uint32_t index[kGatherRound];
-      find_rows(from, count, index);
-      for (int k = 0; k < count; ++k) copy_row(from + k, index[k]);
-    }
-  }
-
- private:
-  HD void find_rows(int from, int count, std::uint32_t* index) const {
-    const Permutation permutation = minibatch.permutation;
-    const auto first = static_cast<std::uint32_t>(minibatch.begin + from);
-    for (int k = 0; k < count; ++k) index[k] = permutation.once(first + static_cast<std::uint32_t>(k));
-    for (int k = 0; k < count; ++k) {
-      index[k] = permutation.walk(index[k]);
-      prefetch(ring.record(index[k]));
-      prefetch(ring.extra + static_cast<std::size_t>(index[k]) * static_cast<std::size_t>(ring.shape.extra_size));
-      prefetch(ring.obs + static_cast<std::size_t>(index[k]) * static_cast<std::size_t>(ring.shape.obs_size) * 4);
-    }
-  }
-
-  HD void copy_row(int m, std::size_t index) const {
-    const auto size = static_cast<std::size_t>(ring.shape.obs_size);
-    const auto* obs = reinterpret_cast<const std::uint32_t*>(ring.obs) + index * size;
-    std::uint32_t* const to = batch.obs + static_cast<std::size_t>(m) * size;
-    for (std::size_t d = 0; d < size; ++d) to[d] = obs[d];
+  HD void operator()(const RingView& ring, int m, std::size_t index) const {
+    copy_observation(ring, index, m, fields.batch.obs);
     fields.copy(m, index);
   }
 };
+
 struct MomentPartOp {
   RolloutBatch batch;
   int size;
@@ -151,7 +108,8 @@ RolloutBatch RolloutBatch::take_fields(const Space& action, int rows, Arena& are
 
 void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
                       const RolloutBatch& batch) {
-  for_each_chunk(stream, minibatch.size, GatherOp{ring, minibatch, batch, row_fields(ring, action, batch)});
+  const CopyRolloutRow copy_row{row_fields(ring, action, batch)};
+  for_each_chunk(stream, minibatch.size, GatherMinibatch<CopyRolloutRow>{ring, minibatch, copy_row});
 }
 
 void copy_rollout(const Stream& stream, const RingView& ring, const Space& action, const RolloutBatch& batch) {

@@ -3,19 +3,13 @@
 // advantages.
 #pragma once
 
-#include "agents/permutation.h"
+#include "agents/minibatch.h"
 #include "kernels/arena.h"
 #include "kernels/space.h"
 #include "replay/returns.h"
 #include "replay/trajectory_ring.h"
 
 namespace stampede {
-
-// A minibatch: slice [begin, begin + size) of a permutation of all T * N rows.
-struct Minibatch {
-  Permutation permutation;
-  int begin, size;
-};
 
 // A minibatch's rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
 struct RolloutBatch {

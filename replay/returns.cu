@@ -81,6 +81,35 @@ struct VtraceOp {
   }
 };
 
+struct QLambdaOp {
+  RingView ring;
+  float gamma, lambda;
+
+  HD void operator()(int begin, int end) const {
+    for (int t = ring.shape.rows - 1; t >= 0; --t) row(t, begin, end);
+  }
+
+  HD void row(int t, int begin, int end) const {
+    const RingView r = ring;
+    const auto last = static_cast<std::uint32_t>(t == r.shape.rows - 1);
+    const auto stride = static_cast<std::size_t>(r.shape.extra_size);
+    float* const now = r.extra + r.index(t, 0) * stride;
+    const float* const next = r.extra + r.index(t + 1, 0) * stride;
+    STAMPEDE_INDEPENDENT
+    for (int i = begin; i < end; ++i) {
+      const std::size_t index = r.index(t, i);
+      const std::uint32_t flags = r.flags(index);
+      const float* const n = next + static_cast<std::size_t>(i) * stride;
+      const float bootstrap = n[QRolloutExtra::kBootstrap];
+      const float following = fused(lambda, n[QRolloutExtra::kReturn], (1.0f - lambda) * bootstrap);
+      const float continued = (flags & kEpisodeEnd) | last ? bootstrap : following;
+      const float value = flags & kTerminated ? 0.0f : continued;
+      const float target = fused(gamma, value, r.reward(index));
+      now[static_cast<std::size_t>(i) * stride + QRolloutExtra::kReturn] = flags & kValid ? target : 0.0f;
+    }
+  }
+};
+
 }  // namespace
 
 void compute_gae(const Stream& stream, const RingView& ring, float gamma, float lambda, const float* reward_scale,
@@ -95,6 +124,10 @@ void compute_vtrace(const Stream& stream, const RingView& ring, const VtraceConf
 
 void compute_discounted_returns(const Stream& stream, const RingView& ring, float gamma, const float* reward_scale) {
   compute_gae(stream, ring, gamma, 1.0f, reward_scale);
+}
+
+void compute_q_lambda(const Stream& stream, const RingView& ring, float gamma, float lambda) {
+  for_each_chunk(stream, ring.shape.environments, QLambdaOp{ring, gamma, lambda}, 128);
 }
 
 }  // namespace stampede

@@ -50,6 +50,20 @@ void compute_vtrace(const Stream& stream, const RingView& ring, const VtraceConf
 // truncated and last rows. Equals compute_gae with lambda = 1 plus the value.
 void compute_discounted_returns(const Stream& stream, const RingView& ring, float gamma, const float* reward_scale);
 
+// Where Q-learning on rollouts keeps its numbers among the ring's extra floats.
+struct QRolloutExtra {
+  static constexpr int kBootstrap = 0;  // what the row's observation is worth to the row before it
+  static constexpr int kReturn = 1;
+  static constexpr int kSize = 2;
+};
+
+// Q(lambda) returns after Peng & Williams 1996, as Gallici et al. 2024 (arXiv:2407.04811), equation 14: backwards along
+// every column, G_t = r_t + gamma ((1 - lambda) b_{t+1} + lambda G_{t+1}). Reads the bootstraps b of slots 1 ... T (an
+// invalid row's is that of the truncation before it) and writes the returns of slots 0 ... T - 1; 0 on invalid rows. A
+// truncated or last row takes b_{t+1} alone, a terminated one its reward. lambda = 0 gives one-step targets, lambda = 1
+// returns to the end of the episode or rollout. Stream-ordered.
+void compute_q_lambda(const Stream& stream, const RingView& ring, float gamma, float lambda);
+
 // n-step target pieces of the row at flat position (slot, environment): the folded reward, the factor of the bootstrap
 // value (gamma^k, 0 after a termination) and the slot whose observation bootstraps. Cut at the first episode end.
 struct NStepTarget {

@@ -83,7 +83,7 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .action_bins = static_cast<int>(config.integer("action_bins")),
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
-          .optimizer = optimizer_config(config)};
+          .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{}};
 }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }

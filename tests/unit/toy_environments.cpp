@@ -8,6 +8,7 @@ EnvRegistry registry_with_toys() {
   register_environment<EpisodeClock>(registry);
   register_environment<ConstantReward>(registry);
   register_environment<Bandit>(registry);
+  register_environment<SquaredAction>(registry);
   return registry;
 }
 
