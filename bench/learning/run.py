@@ -35,16 +35,26 @@ PROTOCOL = [
     ("quality", "async_q", "CartPole-v1", 300_000, 475.0, 7),
     ("quality", "async_sarsa", "CartPole-v1", 300_000, 475.0, 7),
     ("quality", "async_nstep_q", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "ppo", "MountainCar-v0", 500_000, -115.0, "mean"),
+    ("quality", "ppo", "MountainCarContinuous-v0", 200_000, 90.0, "mean"),
+    ("quality", "a2c", "CartPole-v1", 500_000, 475.0, 9),
+    ("quality", "a2c", "Pendulum-v1", 1_000_000, -220.0, "mean"),
+    ("quality", "a2c", "Acrobot-v1", 500_000, -90.0, "mean"),
+    ("quality", "reinforce", "CartPole-v1", 500_000, 475.0, 8),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
 # Reported without a bar: the other presets, with the lengths they set.
 UNBARRED = [
-    ("ppo", "CartPole-v0"), ("ppo", "MountainCar-v0"), ("ppo", "MountainCarContinuous-v0"), ("ppo", "FrozenLake-v1"),
+    ("ppo", "CartPole-v0"), ("ppo", "FrozenLake-v1"),
     ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
     ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("dqn", "MountainCar-v0"), ("dqn", "FrozenLake-v1"),
     ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"), ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"),
     ("dqn", "GridWorld-v0"), ("a3c", "Acrobot-v1"), ("a3c", "Pendulum-v1"),
+    ("dqn", "GridWorld-v0"),
+    ("ppo_kl", "CartPole-v1"), ("ppo_kl", "Pendulum-v1"), ("ppo_kl", "Acrobot-v1"), ("a2c", "FrozenLake-v1"),
+    ("a2c", "FrozenLake8x8-v1"), ("a2c", "CliffWalking-v1"), ("actor_critic", "CartPole-v1"),
+    ("actor_critic", "Pendulum-v1"), ("soft_pg", "CartPole-v1"), ("soft_pg", "Pendulum-v1"),
 ]
 
 
