@@ -9,5 +9,6 @@ void register_mlp_benchmarks();
 void register_replay_benchmarks();
 void register_train_benchmarks();
 void register_process_benchmarks();
+void register_sac_benchmarks();
 
 }  // namespace stampede
