@@ -34,6 +34,9 @@ void Trpo::check(const TrpoConfig& config, std::int64_t rollout_rows) {
   if (config.actor_critic.shared_torso) {
     throw UsageError("shared_torso: trpo fits its critic by itself and needs separate towers");
   }
+  if (config.actor_critic.continuous != ContinuousPolicy::kGaussian) {
+    throw UsageError("distribution: trpo knows the Fisher matrix of gaussian alone");
+  }
   if (config.critic_minibatches < 1 || config.critic_minibatches > rollout_rows) {
     throw UsageError("critic_minibatches: " + std::to_string(config.critic_minibatches) +
                      " minibatches cannot be cut from " + std::to_string(rollout_rows) +
@@ -68,7 +71,8 @@ Trpo::Trpo(const TrpoConfig& config, const Space& action, Networks networks, con
       critic_(networks.critic, config.actor_critic.optimizer, gradient_groups(stream, *networks.critic, critic_rows_),
               agent_.network(), tower_offset(agent_.network().spec(), "value"), arena),
       critic_tile_rows_(tile_rows(stream, *networks.critic, critic_rows_)),
-      batch_(RolloutBatch::take(shape, action, rows_, arena)),
+      rollout_(RolloutBatch::take_fields(action, rows_, arena)),
+      batch_(RolloutBatch::take(shape, action, critic_rows_, arena)),
       moment_parts_(arena.take<MomentPart>(kMomentParts)),
       moments_(arena.take<MinibatchMoments>(1)) {
   const Network& critic = critic_.network();
@@ -93,21 +97,11 @@ void Trpo::learn(const Stream& stream, const TrajectoryRing& ring, const TrpoSch
   agent_.end_update(stream, view);
 }
 
-void Trpo::gather(const Stream& stream, const RingView& ring, const Minibatch& minibatch, bool normalize) {
-  gather_minibatch(stream, ring, agent_.action(), minibatch, batch_);
-  measure_minibatch(stream, batch_, minibatch.size, normalize, moment_parts_.data, moments_.data);
-}
-
-Permutation Trpo::permutation(std::uint64_t iteration, int pass) const {
-  const auto passes = static_cast<std::uint64_t>(config_.critic_epochs) + 1;
-  const RandomKey key{seed_, iteration * passes + static_cast<std::uint64_t>(pass), Purpose::kPermutation};
-  return {key, static_cast<std::uint32_t>(rows_)};
-}
-
 void Trpo::improve_policy(const Stream& stream, const RingView& ring, const TrpoSchedule& schedule) {
-  gather(stream, ring, {permutation(schedule.iteration, 0), 0, rows_}, config_.normalize_advantage);
+  copy_rollout(stream, ring, agent_.action(), rollout_);
+  measure_minibatch(stream, rollout_, rows_, config_.scaling, moment_parts_.data, moments_.data);
   copy_policy(stream, true);
-  region_.begin(stream, agent_.observation_normalizer(), batch_, moments_.data, schedule.entropy_weight);
+  region_.begin(stream, agent_.observation_normalizer(), ring.obs, rollout_, moments_.data, schedule.entropy_weight);
   region_.improve(stream, schedule.max_kl, agent_.network().state());
   copy_policy(stream, false);
 }
@@ -131,17 +125,21 @@ void Trpo::fit_critic(const Stream& stream, const RingView& ring, const TrpoSche
   critic_.refresh(stream);
   const std::int64_t rows = rows_, minibatches = config_.critic_minibatches;
   for (int epoch = 0; epoch < config_.critic_epochs; ++epoch) {
-    const Permutation order = permutation(schedule.iteration, 1 + epoch);
+    const std::uint64_t pass =
+        schedule.iteration * static_cast<std::uint64_t>(config_.critic_epochs) + static_cast<std::uint64_t>(epoch);
+    const Permutation order({seed_, pass, Purpose::kPermutation}, static_cast<std::uint32_t>(rows_));
     for (std::int64_t m = 0; m < minibatches; ++m) {
       const auto begin = static_cast<int>(m * rows / minibatches);
       const auto end = static_cast<int>((m + 1) * rows / minibatches);
-      gather(stream, ring, {order, begin, end - begin}, false);
-      update_critic(stream, end - begin, schedule.learning_rate);
+      update_critic(stream, ring, {order, begin, end - begin}, schedule.learning_rate);
     }
   }
 }
 
-void Trpo::update_critic(const Stream& stream, int rows, float learning_rate) {
+void Trpo::update_critic(const Stream& stream, const RingView& ring, const Minibatch& minibatch, float learning_rate) {
+  const int rows = minibatch.size;
+  gather_minibatch(stream, ring, agent_.action(), minibatch, batch_);
+  measure_minibatch(stream, batch_, rows, AdvantageScaling::kNone, moment_parts_.data, moments_.data);
   const int groups = gradient_groups(stream, critic_.network(), rows);
   for_each_group(stream, rows, groups, [&](int group, int begin, int end, int worker, const Stream& serial) {
     critic_.clear_gradients(serial, group);

@@ -17,7 +17,7 @@ struct TrpoConfig {
   TrustRegionConfig trust_region;
   float gamma = 0.99f;
   float lambda = 0.95f;
-  bool normalize_advantage = true;
+  AdvantageScaling scaling = AdvantageScaling::kNormalize;  // per rollout
   float value_weight = 1.0f;
   int critic_epochs = 10;
   int critic_minibatches = 16;  // per epoch
@@ -75,13 +75,11 @@ class Trpo {
     float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *metrics = nullptr;
   };
 
-  void gather(const Stream& stream, const RingView& ring, const Minibatch& minibatch, bool normalize);
   void improve_policy(const Stream& stream, const RingView& ring, const TrpoSchedule& schedule);
   void copy_policy(const Stream& stream, bool into_region) const;
   void fit_critic(const Stream& stream, const RingView& ring, const TrpoSchedule& schedule);
-  void update_critic(const Stream& stream, int rows, float learning_rate);
+  void update_critic(const Stream& stream, const RingView& ring, const Minibatch& minibatch, float learning_rate);
   void accumulate_critic_tile(const Stream& stream, int begin, int rows, int group, const Scratch& scratch);
-  Permutation permutation(std::uint64_t iteration, int pass) const;
 
   TrpoConfig config_;
   std::uint64_t seed_;
@@ -91,7 +89,8 @@ class Trpo {
   TrustRegion region_;
   TrainableNetwork critic_;
   int critic_tile_rows_;
-  RolloutBatch batch_;
+  RolloutBatch rollout_;  // without observations, in the ring's order
+  RolloutBatch batch_;    // a minibatch of the critic
   View<MomentPart> moment_parts_;
   View<MinibatchMoments> moments_;
   std::vector<Scratch> critic_scratch_;  // per worker

@@ -93,13 +93,13 @@ void TrustRegion::for_each_tile(const Stream& stream, const Work& work) const {
                  });
 }
 
-void TrustRegion::begin(const Stream& stream, const ObservationNormalizer& observations, const RolloutBatch& batch,
-                        const MinibatchMoments* moments, float entropy_weight) {
+void TrustRegion::begin(const Stream& stream, const ObservationNormalizer& observations, const void* obs,
+                        const RolloutBatch& batch, const MinibatchMoments* moments, float entropy_weight) {
   rows_.batch = batch;
   rows_.moments = moments;
   entropy_weight_ = entropy_weight;
   const NetworkSpec& spec = policy_->spec();
-  prepare_inputs(stream, spec, observations, batch.obs, 0, batch_rows_, inputs_);
+  prepare_inputs(stream, spec, observations, obs, 0, batch_rows_, inputs_);
   policy_->prepare_backward(stream, parameters_.data, prepared_.data);
   for_each_tile(stream, [&](const Stream& serial, const Tile& tile) {
     policy_->forward(serial, parameters_.data, tile.input, tile.rows.rows, true, tile.kept, tile.outputs);

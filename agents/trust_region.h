@@ -41,8 +41,9 @@ class TrustRegion {
 
   // Takes the batch in: activations and distributions of the policy `parameters()`, which collected it, and the
   // gradient of its surrogate. The batch and its moments must stay as they are until improve() is done.
-  void begin(const Stream& stream, const ObservationNormalizer& observations, const RolloutBatch& batch,
-             const MinibatchMoments* moments, float entropy_weight);
+  // obs: [M, D], as in the ring; batch.obs is not read.
+  void begin(const Stream& stream, const ObservationNormalizer& observations, const void* obs,
+             const RolloutBatch& batch, const MinibatchMoments* moments, float entropy_weight);
   // Moves `parameters()` by a conjugate-gradient direction and a backtracking line search. Where no candidate improves
   // the surrogate inside the region they keep their bits. A gradient that is not finite sets learner->failed.
   void improve(const Stream& stream, float max_kl, LearnerState* learner);

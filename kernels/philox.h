@@ -57,7 +57,6 @@ enum class Purpose : std::uint32_t {
   kReplaySample = 5,
   kPermutation = 6,
   kInitialization = 7,
-  kFinalEpsilon = 20,
   kTargetAction = 20,
   kPolicyAction = 21,
   kExplorationNoise = 22,

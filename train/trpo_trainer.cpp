@@ -18,7 +18,7 @@ TrpoConfig trpo_config(const Config& config) {
                        .backtrack_steps = static_cast<int>(config.integer("backtrack_steps"))};
   trpo.gamma = static_cast<float>(config.real("gamma"));
   trpo.lambda = static_cast<float>(config.real("gae_lambda"));
-  trpo.normalize_advantage = config.flag("normalize_advantage");
+  trpo.scaling = config.flag("normalize_advantage") ? AdvantageScaling::kNormalize : AdvantageScaling::kNone;
   trpo.value_weight = static_cast<float>(config.real("value_coef"));
   trpo.critic_epochs = static_cast<int>(config.integer("critic_epochs"));
   trpo.critic_minibatches = static_cast<int>(config.integer("critic_minibatches"));

@@ -100,6 +100,40 @@ TEST(Learning, PpoCrossesTheFrozenLake) {
   EXPECT_EQ(return_after("ppo", "FrozenLake-v1", 80'000, keys), 1.0);
 }
 
+// One worker, so that the run is the same every time.
+TEST(Learning, AsynchronousAdvantageActorCriticBalancesCartPole) {
+  const Keys keys{{"workers", "1"},
+                  {"num_envs", "2"},
+                  {"rollout_steps", "20"},
+                  {"learning_rate", "0.002"},
+                  {"learning_rate_final", "0"},
+                  {"schedule_steps", "100000"}};
+  for (const char* seed : {"1", "2"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    EXPECT_LT(return_after("a3c", "CartPole-v1", 1000, seeded), 120.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("a3c", "CartPole-v1", 100'000, seeded), 400.0) << "seed " << seed;
+  }
+}
+
+TEST(Learning, AsynchronousQLearningBalancesCartPole) {
+  const Keys keys{{"workers", "1"},
+                  {"num_envs", "8"},
+                  {"rollout_steps", "5"},
+                  {"n_step", "0"},
+                  {"learning_rate", "0.002"},
+                  {"learning_rate_final", "0.3"},
+                  {"optimizer_epsilon", "0.01"},
+                  {"schedule_steps", "150000"}};
+  double sum = 0.0;
+  for (const char* seed : {"1", "2", "3"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    sum += return_after("async_q", "CartPole-v1", 150'000, seeded);
+  }
+  EXPECT_GE(sum / 3, 250.0);
+}
+
 TEST(Learning, ParallelQLearningAndSarsaBalanceCartPole) {
   const Keys keys{{"num_envs", "32"},          {"rollout_steps", "8"},          {"epochs", "4"},
                   {"learning_rate", "0.002"},  {"learning_rate_final", "0.01"}, {"epsilon_fraction", "0.4"},

@@ -109,6 +109,7 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "trpo", "CartPole-v1", "cg_iterations=0"}, 2, {"cg_iterations"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_ratio=1"}, 2, {"backtrack_ratio", "between 0 and 1"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_steps=0"}, 2, {"backtrack_steps"}},
+      {{"train", "trpo", "Pendulum-v1", "distribution=beta"}, 2, {"distribution", "gaussian"}},
       {{"train", "trpo", "CartPole-v1", "shared_torso=true"}, 2, {"shared_torso", "separate towers"}},
       {{"train", "sac", "Pendulum-v1", "target_tau=0"}, 2, {"target_tau", "(0, 1]"}},
       {{"train", "td3", "Pendulum-v1", "target_tau=1.5"}, 2, {"target_tau"}},
@@ -124,6 +125,21 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "pqn", "CartPole-v1", "epsilon_ends=0.1,1.5"}, 2, {"epsilon_ends", "[0, 1]"}},
       {{"train", "pqn", "CartPole-v1", "epsilon_ends=0.1", "epsilon_shares=1,2"}, 2, {"2 shares for 1 values"}},
       {{"train", "batched_q", "CartPole-v1", "epsilon_shares=0,0,0"}, 2, {"epsilon_shares", "above 0"}},
+  });
+}
+
+TEST_F(BadInput, WorkersThatCannotShareTheEnvironments) {
+  expect_refusals({
+      {{"train", "a3c", "CartPole-v1", "workers=-1"}, 2, {"workers", "[0, 1024]"}},
+      {{"train", "a3c", "CartPole-v1", "workers=4", "num_envs=2"}, 2, {"workers", "num_envs"}},
+      {{"train", "async_q", "CartPole-v1", "workers=3", "num_envs=8"}, 2, {"workers", "equally"}},
+      {{"train", "async_q", "CartPole-v1", "rollout_steps=0"}, 2, {"rollout_steps", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "n_step=-1"}, 2, {"n_step", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "target_interval=0"}, 2, {"target_interval", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2,1.5"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "Pendulum-v1"}, 2, {"async_q needs discrete actions"}},
+      {{"train", "a3c", "CartPole-v1", "optimizer=adam"}, 2, {"optimizer"}},
   });
 }
 

@@ -114,6 +114,25 @@ const std::vector<Case> kCases = {
      12},
     {"ddpg", "CartPole-v1", {{"num_envs", "65"}, {"batch_size", "65"}, {"hidden", "16"}, {"critics", "1"}}, 12},
     {"dqn", "Taxi-v4", {{"num_envs", "65"}, {"buffer_size", "2000"}, {"batch_size", "31"}, {"hidden", "16"}}, 25},
+    // One worker: with more, updates meet in an order of their own.
+    {"async_q",
+     "CartPole-v1",
+     {{"workers", "1"}, {"num_envs", "3"}, {"rollout_steps", "7"}, {"hidden", "33,16"}, {"target_interval", "500"}},
+     3},
+    {"async_q",
+     "FrozenLake-v1",
+     {{"workers", "1"}, {"num_envs", "31"}, {"n_step", "0"}, {"td_target", "sarsa"}, {"hidden", "16"}},
+     3},
+    {"a3c", "CartPole-v1", {{"workers", "1"}, {"num_envs", "3"}, {"rollout_steps", "7"}, {"hidden", "33,16"}}, 3},
+    {"a3c",
+     "Pendulum-v1",
+     {{"workers", "1"},
+      {"num_envs", "31"},
+      {"hidden", "16"},
+      {"normalize_observations", "true"},
+      {"normalize_rewards", "true"},
+      {"entropy_coef", "0.01"}},
+     3},
     {"pqn", "CartPole-v1", {{"num_envs", "257"}, {"rollout_steps", "9"}, {"minibatches", "3"}, {"hidden", "31,16"}}, 4},
     {"pqn",
      "Taxi-v4",
@@ -150,9 +169,24 @@ TEST(Reproducibility, AnotherSeedIsAnotherRun) {
   for (const Case& c : kCases) {
     const StateBytes one = state_after(c, {{"seed", "1"}}, 1), two = state_after(c, {{"seed", "2"}}, 1);
     const std::vector<std::string> differing = differing_entries(one, two);
+    for (const char* name : {"network.parameters", "environments"}) {
+      const auto named = [&](const std::string& entry) { return entry.ends_with(name); };
+      EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env;
+    }
     const auto parameters = [](const std::string& name) { return name.ends_with(".parameters"); };
     EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), parameters)) << c.algorithm << c.env;
     EXPECT_NE(std::find(differing.begin(), differing.end(), "environments"), differing.end()) << c.algorithm << c.env;
+  }
+}
+
+// Several workers do the same work, in an order of their own.
+TEST(Allocations, AsynchronousWorkersAllocateNothing) {
+  for (const char* algorithm : {"a3c", "async_q"}) {
+    TrainingRun run(algorithm, "CartPole-v1", {{"workers", "3"}, {"num_envs", "3"}, {"hidden", "16"}}, 1);
+    run.iterate(2);
+    const long before = allocations;
+    run.iterate(3);
+    EXPECT_EQ(allocations - before, 0) << algorithm;
   }
 }
 

@@ -43,8 +43,8 @@ class TrustRegionRig {
     return {region_->parameters().data, region_->parameters().data + region_->parameters().size()};
   }
   void begin(float entropy_weight = 0.0f) {
-    measure_minibatch(stream_, batch_, rows_, true, parts_.data, moments_.data);
-    region_->begin(stream_, *observations_, batch_, moments_.data, entropy_weight);
+    measure_minibatch(stream_, batch_, rows_, AdvantageScaling::kNormalize, parts_.data, moments_.data);
+    region_->begin(stream_, *observations_, batch_.obs, batch_, moments_.data, entropy_weight);
   }
   LineSearchState improve(float max_kl) {
     region_->improve(stream_, max_kl, &learner);
