@@ -89,8 +89,10 @@ void cpu_layer_norm_backward(const LayerNormBackward& op) {
     LaneSum sum, product;
     for_each_vector(op.stride, [&](int o, int j, bool) {
       const Vector gradient = Vector::load(dy + o), value = Vector::load(n + o);
-      fused(gradient, value, Vector::load(op.d_gain + o)).store(op.d_gain + o);
-      (Vector::load(op.d_bias + o) + gradient).store(op.d_bias + o);
+      if (op.d_gain != nullptr) {
+        fused(gradient, value, Vector::load(op.d_gain + o)).store(op.d_gain + o);
+        (Vector::load(op.d_bias + o) + gradient).store(op.d_bias + o);
+      }
       const Vector d = gradient * Vector::load(op.gain + o);
       sum.partial[j] = sum.partial[j] + d;
       product.partial[j] = fused(d, value, product.partial[j]);

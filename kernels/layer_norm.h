@@ -33,7 +33,7 @@ struct LayerNormBackward {
   const float* n;        // [rows, stride], as the forward pass left it
   const float* inverse;  // [rows]
   const float* gain;     // [stride]
-  float* d_gain;         // [stride]
+  float* d_gain;         // [stride]; null with d_bias when only dy is wanted
   float* d_bias;         // [stride]
   int rows, size, stride;
 };

@@ -126,8 +126,8 @@ void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameter
                                .n = workspace + count * place.normalized,
                                .inverse = workspace + count * (kept_ + 2 * widest_ + place.inverse),
                                .gain = parameters + layout.norm_gain,
-                               .d_gain = gradients + layout.norm_gain,
-                               .d_bias = gradients + layout.norm_bias,
+                               .d_gain = gradients ? gradients + layout.norm_gain : nullptr,
+                               .d_bias = gradients ? gradients + layout.norm_bias : nullptr,
                                .rows = rows,
                                .size = layout.out,
                                .stride = layout.out_stride});
