@@ -31,6 +31,13 @@ PROTOCOL = [
     ("quality", "ppo", "Pendulum-v1", 150_000, -200.0, "mean"),
     ("quality", "ppo", "Acrobot-v1", 500_000, -90.0, "mean"),
     ("quality", "dqn", "Acrobot-v1", 100_000, -90.0, "mean"),
+    ("quality", "pqn", "CartPole-v1", 150_000, 475.0, 9),
+    ("quality", "deep_sarsa", "CartPole-v1", 150_000, 475.0, 8),
+    ("quality", "deep_expected_sarsa", "CartPole-v1", 150_000, 475.0, 8),
+    ("quality", "batched_q", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "batched_sarsa", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "batched_nstep_q", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "pqn", "Acrobot-v1", 300_000, -90.0, "mean"),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
@@ -40,7 +47,8 @@ UNBARRED = [
     ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
     ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("dqn", "MountainCar-v0"), ("dqn", "FrozenLake-v1"),
     ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"), ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"),
-    ("dqn", "GridWorld-v0"),
+    ("dqn", "GridWorld-v0"), ("pqn", "MountainCar-v0"), ("pqn", "FrozenLake-v1"), ("pqn", "FrozenLake8x8-v1"),
+    ("pqn", "CliffWalking-v1"), ("pqn", "Taxi-v4"),
 ]
 
 
