@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agents/permutation.h"
+#include "kernels/prefetch.h"
 #include "replay/trajectory_ring.h"
 
 namespace stampede {
@@ -20,14 +21,6 @@ inline constexpr int kGatherRound = 1;
 #else
 inline constexpr int kGatherRound = 64;
 #endif
-
-HD void prefetch(const void* address) {
-#ifndef __CUDA_ARCH__
-  __builtin_prefetch(address);
-#else
-  static_cast<void>(address);
-#endif
-}
 
 // Calls copy_row(ring, m, index) for row m of the minibatch at flat ring index `index`: random reads of the ring happen
 // once and prefetched. For for_each_chunk.

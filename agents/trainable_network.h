@@ -51,6 +51,10 @@ void for_each_group(const Stream& stream, int batch, int groups, const Work& wor
 class TrainableNetwork {
  public:
   TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups, Arena& arena);
+  // A part of `whole` trained by itself: `network` computes it from the parameters that start at `offset` of whole's.
+  // Parameters, moments and learner state are whole's own, gradients are not.
+  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups,
+                   const TrainableNetwork& whole, std::size_t offset, Arena& arena);
 
   const Network& network() const { return *network_; }
   const NetworkSpec& spec() const { return network_->spec(); }
@@ -73,6 +77,9 @@ class TrainableNetwork {
   // One optimiser step from the first `groups` gradient blocks, then what backward() needs. Stream-ordered.
   void update(const Stream& stream, int groups, float learning_rate);
   void refresh(const Stream& stream);
+  // The first half of an update, CPU only: the sum of the first `groups` gradient blocks, times scale, is in the first
+  // one. Returns its norm.
+  float combine_gradients(const Stream& stream, int groups, float scale) const;
 
   View<float> parameter_block() const { return parameters_; }
   View<float> first_moment() const { return first_moment_; }
@@ -80,6 +87,8 @@ class TrainableNetwork {
   View<LearnerState> state_block() const { return state_; }
 
  private:
+  void take_gradients(int max_groups, Arena& arena);
+
   std::shared_ptr<const Network> network_;
   OptimizerConfig config_;
   View<float> parameters_, first_moment_, second_moment_;  // [P]

@@ -88,6 +88,26 @@ void bench_dqn(benchmark::State& state, int width, int batch, int threads) {
   state.SetLabel("includes 1024 environment steps per 64 updates");
 }
 
+// Two networks 64-64 tanh on 2048 rows: 15 Fisher products, the line search, 10 epochs of 16 minibatches of the critic.
+void bench_trpo(benchmark::State& state, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const auto trainer = make_trainer(registry, "trpo", "CartPole-v1", threads,
+                                    {{"num_envs", "16"},
+                                     {"rollout_steps", "128"},
+                                     {"hidden", "64,64"},
+                                     {"activation", "tanh"},
+                                     {"cg_iterations", "15"},
+                                     {"cg_tolerance", "0"},
+                                     {"critic_epochs", "10"},
+                                     {"critic_minibatches", "16"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "1000000000"}});
+  trainer->iterate();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(state.iterations());
+  state.SetLabel("updates, each with collecting its 2048 rows");
+}
+
 std::string with_threads(std::string name, int threads) {
   return threads > 1 ? name + "/threads:" + std::to_string(threads) : name;
 }
@@ -104,6 +124,10 @@ void register_train_benchmarks() {
   for (const int environments : {4, 64, 4096}) {
     benchmark::RegisterBenchmark(("train/ppo/CartPole-v1/" + std::to_string(environments)).c_str(), bench_ppo,
                                  "CartPole-v1", environments, environments < 64 ? 1 : cores)
+        ->UseRealTime();
+  }
+  for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
+    benchmark::RegisterBenchmark(with_threads("train/trpo/update/2048", threads).c_str(), bench_trpo, threads)
         ->UseRealTime();
   }
   for (int threads = cores; threads > 0; threads = threads > 1 ? 1 : 0) {

@@ -69,17 +69,6 @@ constexpr auto kCombine = []<int... Groups>(std::integer_sequence<int, Groups...
 }
 (std::make_integer_sequence<int, kMaxGradientGroups>{});
 
-float combine_groups(const Stream& stream, const OptimizerBlocks& blocks, int groups, float scale) {
-  const CombineFunction combine = kCombine[static_cast<std::size_t>(groups - 1)];
-  for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int chunk) {
-    blocks.scratch[chunk] = combine(blocks.gradients, blocks.count, begin, end, scale);
-  });
-  double total = 0.0;
-  for (std::size_t c = 0; c < (blocks.count + kChunk - 1) / kChunk; ++c)
-    total += static_cast<double>(blocks.scratch[c]);
-  return static_cast<float>(std::sqrt(total));
-}
-
 enum class StepRule { kAdam, kRmsProp, kRmsPropInside, kSgd };
 
 StepRule step_rule(const OptimizerConfig& config) {
@@ -135,10 +124,21 @@ void step_all(const Stream& stream, const OptimizerBlocks& blocks, const UpdateS
 
 }  // namespace
 
+float cpu_combine_gradients(const Stream& stream, const OptimizerBlocks& blocks, int groups, float scale) {
+  const CombineFunction combine = kCombine[static_cast<std::size_t>(groups - 1)];
+  for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int chunk) {
+    blocks.scratch[chunk] = combine(blocks.gradients, blocks.count, begin, end, scale);
+  });
+  double total = 0.0;
+  for (std::size_t c = 0; c < (blocks.count + kChunk - 1) / kChunk; ++c)
+    total += static_cast<double>(blocks.scratch[c]);
+  return static_cast<float>(std::sqrt(total));
+}
+
 void cpu_optimizer_step(const Stream& stream, const OptimizerConfig& config, const OptimizerBlocks& blocks, int groups,
                         float learning_rate, float scale, LearnerState* state) {
   if (state->stop != 0 || state->failed != 0) return;
-  const float norm = combine_groups(stream, blocks, groups, scale);
+  const float norm = cpu_combine_gradients(stream, blocks, groups, scale);
   state->gradient_norm = norm;
   if (!std::isfinite(norm)) {
     state->failed = 1;

@@ -57,7 +57,11 @@ enum class Purpose : std::uint32_t {
   kReplaySample = 5,
   kPermutation = 6,
   kInitialization = 7,
-  kFinalEpsilon = 20,
+  kTargetAction = 20,
+  kPolicyAction = 21,
+  kExplorationNoise = 22,
+  kWorkerSeed = 30,
+  kFinalEpsilon = 31,
 };
 
 // Names one draw: key = seed; counter = (index, row low, row high 24 bits | purpose 8 bits, draw). So a value depends

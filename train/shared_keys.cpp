@@ -30,6 +30,16 @@ OptimizerKind optimizer_kind(const Config& config) {
 
 void append(KeyList& keys, std::span<const ConfigKey> more) { keys.insert(keys.end(), more.begin(), more.end()); }
 
+KeyList only(const KeyList& keys, std::initializer_list<std::string_view> names) {
+  KeyList chosen;
+  for (const std::string_view name : names) {
+    const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == name; });
+    if (key == keys.end()) throw std::logic_error("no key " + std::string(name) + " to choose");
+    chosen.push_back(*key);
+  }
+  return chosen;
+}
+
 void set_default(KeyList& keys, std::string_view name, std::string_view text) {
   const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == name; });
   if (key == keys.end()) throw std::logic_error("no key " + std::string(name) + " to set a default of");

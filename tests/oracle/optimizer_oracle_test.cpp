@@ -8,8 +8,8 @@
 #include <torch/optim/sgd.h>
 
 #include <cmath>
-#include <stdexcept>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "kernels/buffer.h"

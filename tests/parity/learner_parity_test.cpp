@@ -13,6 +13,7 @@
 #include "agents/policy_steps.h"
 #include "agents/pqn_steps.h"
 #include "agents/rollout_batch.h"
+#include "replay/prioritized_sampler.h"
 #include "replay/returns.h"
 #include "replay/uniform_sampler.h"
 #include "tests/parity/device_array.h"
@@ -176,6 +177,33 @@ TEST(LearnerParity, SampledTransitions) {
   });
 }
 
+TEST(LearnerParity, PrioritisedReplay) {
+  for (const PriorityKind kind : {PriorityKind::kProportional, PriorityKind::kRank}) {
+    expect_parity([kind](const Stream& stream, int environments) {
+      constexpr int kBatch = 333;
+      const PriorityConfig config{.kind = kind, .rank_interval = 2};
+      const RandomRing random(stream, shape_of(environments, 0));
+      Arena arena(stream.device());
+      PrioritizedSampler(config, random.ring().shape(), 3, kBatch, arena);
+      arena.allocate("test");
+      PrioritizedSampler sampler(config, random.ring().shape(), 3, kBatch, arena);
+      sampler.initialize(stream);
+      sampler.advance(stream, random.ring());
+      const DeviceArray<std::int32_t> indices(stream, kBatch);
+      const DeviceArray<float> weights(stream, kBatch), errors(stream, noise_block(kBatch, 12));
+      for (std::uint64_t update = 0; update < 4; ++update) {
+        sampler.sample(stream, {5, update, Purpose::kReplaySample}, 0.4f, kBatch, indices.data(), weights.data());
+        sampler.update(stream, indices.data(), errors.data(), kBatch);
+      }
+      std::vector<float> all = weights.values();
+      for (const std::int32_t index : indices.values()) all.push_back(static_cast<float>(index));
+      for (const float priority : to_host(stream, sampler.priorities())) all.push_back(priority);
+      all.push_back(to_host(stream, sampler.maximum())[0]);
+      return all;
+    });
+  }
+}
+
 TEST(LearnerParity, MinibatchesAndTheirMoments) {
   expect_parity([](const Stream& stream, int environments) {
     const RandomRing random(stream, shape_of(environments));
@@ -189,7 +217,7 @@ TEST(LearnerParity, MinibatchesAndTheirMoments) {
     gather_minibatch(stream, random.view(), action, {permutation, rows - size, size}, batch);
     const Buffer<MomentPart> parts(stream.device(), kMomentParts);
     const Buffer<MinibatchMoments> moments(stream.device(), 1);
-    measure_minibatch(stream, batch, size, true, parts.data(), moments.data());
+    measure_minibatch(stream, batch, size, AdvantageScaling::kNormalize, parts.data(), moments.data());
     std::vector<float> all = to_host(stream, View<float>{batch.advantage, {static_cast<std::size_t>(size)}});
     const MinibatchMoments m = to_host(stream, moments.view())[0];
     all.insert(all.end(), {m.advantage_mean, m.advantage_inverse, m.divisor});
