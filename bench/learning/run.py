@@ -31,6 +31,9 @@ PROTOCOL = [
     ("quality", "ppo", "Pendulum-v1", 150_000, -200.0, "mean"),
     ("quality", "ppo", "Acrobot-v1", 500_000, -90.0, "mean"),
     ("quality", "dqn", "Acrobot-v1", 100_000, -90.0, "mean"),
+    ("quality", "trpo", "CartPole-v1", 100_000, 475.0, 9),
+    ("quality", "trpo", "Pendulum-v1", 150_000, -200.0, "mean"),
+    ("quality", "trpo", "Acrobot-v1", 100_000, -90.0, "mean"),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
@@ -40,7 +43,9 @@ UNBARRED = [
     ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
     ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("dqn", "MountainCar-v0"), ("dqn", "FrozenLake-v1"),
     ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"), ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"),
-    ("dqn", "GridWorld-v0"),
+    ("dqn", "GridWorld-v0"), ("trpo", "CartPole-v0"), ("trpo", "MountainCar-v0"), ("trpo", "MountainCarContinuous-v0"),
+    ("trpo", "FrozenLake-v1"), ("trpo", "FrozenLake8x8-v1"), ("trpo", "CliffWalking-v1"),
+    ("trpo", "CliffWalkingSlippery-v1"), ("trpo", "Taxi-v4"), ("trpo", "GridWorld-v0"),
 ]
 
 
