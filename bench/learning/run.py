@@ -50,6 +50,16 @@ PROTOCOL = [
     ("quality", "ddpg", "MountainCarContinuous-v0", 100_000, 90.0, 8),
     ("quality", "sac_discrete", "CartPole-v1", 50_000, 475.0, 8),
     ("quality", "ddpg", "CartPole-v1", 100_000, 475.0, 7),
+    ("quality", "pqn", "CartPole-v1", 150_000, 475.0, 9),
+    ("quality", "deep_sarsa", "CartPole-v1", 150_000, 475.0, 8),
+    ("quality", "deep_expected_sarsa", "CartPole-v1", 150_000, 475.0, 8),
+    ("quality", "batched_q", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "batched_sarsa", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "batched_nstep_q", "CartPole-v1", 300_000, 475.0, 7),
+    ("quality", "pqn", "Acrobot-v1", 300_000, -90.0, "mean"),
+    ("quality", "trpo", "CartPole-v1", 100_000, 475.0, 9),
+    ("quality", "trpo", "Pendulum-v1", 150_000, -200.0, "mean"),
+    ("quality", "trpo", "Acrobot-v1", 100_000, -90.0, "mean"),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
@@ -64,6 +74,11 @@ UNBARRED = [
     ("ppo_kl", "CartPole-v1"), ("ppo_kl", "Pendulum-v1"), ("ppo_kl", "Acrobot-v1"), ("a2c", "FrozenLake-v1"),
     ("a2c", "FrozenLake8x8-v1"), ("a2c", "CliffWalking-v1"), ("actor_critic", "CartPole-v1"),
     ("actor_critic", "Pendulum-v1"), ("soft_pg", "CartPole-v1"), ("soft_pg", "Pendulum-v1"),
+    ("dqn", "GridWorld-v0"), ("pqn", "MountainCar-v0"), ("pqn", "FrozenLake-v1"), ("pqn", "FrozenLake8x8-v1"),
+    ("pqn", "CliffWalking-v1"), ("pqn", "Taxi-v4"),
+    ("dqn", "GridWorld-v0"), ("trpo", "CartPole-v0"), ("trpo", "MountainCar-v0"), ("trpo", "MountainCarContinuous-v0"),
+    ("trpo", "FrozenLake-v1"), ("trpo", "FrozenLake8x8-v1"), ("trpo", "CliffWalking-v1"),
+    ("trpo", "CliffWalkingSlippery-v1"), ("trpo", "Taxi-v4"), ("trpo", "GridWorld-v0"),
 ]
 
 
