@@ -40,6 +40,15 @@ KeyList only(const KeyList& keys, std::initializer_list<std::string_view> names)
   return chosen;
 }
 
+KeyList without(const KeyList& keys, const KeyList& removed) {
+  KeyList kept;
+  for (const ConfigKey& key : keys) {
+    const auto same = [&](const ConfigKey& k) { return k.name == key.name; };
+    if (std::none_of(removed.begin(), removed.end(), same)) kept.push_back(key);
+  }
+  return kept;
+}
+
 void set_default(KeyList& keys, std::string_view name, std::string_view text) {
   const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == name; });
   if (key == keys.end()) throw std::logic_error("no key " + std::string(name) + " to set a default of");

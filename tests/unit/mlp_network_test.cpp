@@ -187,6 +187,20 @@ TEST(MlpNetwork, GradientEqualsFiniteDifferences) {
   }
 }
 
+// An actor's pass through a critic wants the derivatives of the inputs alone.
+TEST(MlpNetwork, WithoutWeightGradientsTheInputsGetTheSame) {
+  for (const bool layer_norm : {false, true}) {
+    Fixture with(two_towers(Activation::kRelu, layer_norm), 33), without(two_towers(Activation::kRelu, layer_norm), 33);
+    with.run(true);
+    without.network.prepare_backward(without.stream, without.parameters.data(), without.prepared.data());
+    without.forward(0, without.rows, true, without.outputs.data());
+    without.network.backward(without.stream, without.parameters.data(), without.prepared.data(), without.input(),
+                             without.rows, without.d_outputs.data(), without.workspace.data(), nullptr,
+                             without.d_inputs.data());
+    EXPECT_EQ(std::memcmp(with.d_inputs.data(), without.d_inputs.data(), with.d_inputs.size() * 4), 0);
+  }
+}
+
 TEST(MlpNetwork, BatchSizeAndTilingChangeNoBit) {
   for (const auto& [tile, layer_norm] : {std::pair{1, false}, {2, true}, {31, false}, {33, true}, {64, false}}) {
     const NetworkSpec spec = two_towers(Activation::kTanh, layer_norm);
