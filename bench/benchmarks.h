@@ -10,5 +10,6 @@ void register_replay_benchmarks();
 void register_train_benchmarks();
 void register_async_benchmarks();
 void register_process_benchmarks();
+void register_sac_benchmarks();
 
 }  // namespace stampede

@@ -21,6 +21,7 @@ Activation activation(const Config& config) {
 OptimizerKind optimizer_kind(const Config& config) {
   const std::string name = config.text("optimizer");
   if (name == "adamw") return OptimizerKind::kAdamW;
+  if (name == "radam") return OptimizerKind::kRAdam;
   if (name == "rmsprop") return OptimizerKind::kRmsProp;
   return name == "sgd" ? OptimizerKind::kSgd : OptimizerKind::kAdam;
 }
@@ -84,7 +85,7 @@ KeyList optimizer_keys() {
       {.name = "optimizer",
        .type = kChoice,
        .default_text = "adam",
-       .choices = "adam|adamw|rmsprop|sgd",
+       .choices = "adam|adamw|radam|rmsprop|sgd",
        .help = "of the networks"},
       {.name = "learning_rate", .default_text = "0.001", .min = 0, .max = 10, .help = "step size of the optimizer"},
       {.name = "learning_rate_final",
