@@ -107,6 +107,15 @@ void register_process_benchmarks() {
         ->Iterations(1)
         ->Repetitions(10);
   }
+  // RLtools' setting and SBX's: one environment, one update per step, one evaluation at the end.
+  const auto add_sac = [&](const char* name, const char* hidden, const char* batch, const char* steps) {
+    add(name, {"train", "sac", "Pendulum-v1", "--quiet", "--out", "{out}", "{seed}", "num_envs=1",
+               "learning_starts=100", hidden, batch, steps, "eval_every=1000000", "eval_episodes=100"})
+        ->Iterations(1)
+        ->Repetitions(3);
+  };
+  add_sac("process/sac/Pendulum-v1/10k", "hidden=64,64", "batch_size=100", "total_steps=10000");
+  add_sac("process/sac/Pendulum-v1/20k/256x256", "hidden=256,256", "batch_size=256", "total_steps=20000");
 }
 
 }  // namespace stampede

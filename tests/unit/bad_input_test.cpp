@@ -142,8 +142,8 @@ TEST_F(BadInput, WorkersThatCannotShareTheEnvironments) {
       {{"train", "async_q", "CartPole-v1", "rollout_steps=0"}, 2, {"rollout_steps", "out of range"}},
       {{"train", "async_q", "CartPole-v1", "n_step=-1"}, 2, {"n_step", "out of range"}},
       {{"train", "async_q", "CartPole-v1", "target_interval=0"}, 2, {"target_interval", "out of range"}},
-      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2"}, 2, {"epsilon_finals"}},
-      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2,1.5"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_ends=0.1,0.2"}, 2, {"epsilon_shares"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_ends=0.1,0.2,1.5"}, 2, {"epsilon_ends"}},
       {{"train", "async_q", "Pendulum-v1"}, 2, {"async_q needs discrete actions"}},
       {{"train", "a3c", "CartPole-v1", "optimizer=adam"}, 2, {"optimizer"}},
   });

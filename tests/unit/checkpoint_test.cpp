@@ -82,7 +82,7 @@ const std::vector<Case> kCases = {
      5000},
     {"async_q",
      "FrozenLake-v1",
-     {{"workers", "1"}, {"num_envs", "5"}, {"td_target", "sarsa"}, {"n_step", "3"}, {"hidden", "16"}},
+     {{"workers", "1"}, {"num_envs", "5"}, {"target", "sarsa"}, {"n_step", "3"}, {"hidden", "16"}},
      5000},
     {"a3c",
      "Pendulum-v1",

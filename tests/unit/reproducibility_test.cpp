@@ -151,7 +151,7 @@ const std::vector<Case> kCases = {
      3},
     {"async_q",
      "FrozenLake-v1",
-     {{"workers", "1"}, {"num_envs", "31"}, {"n_step", "0"}, {"td_target", "sarsa"}, {"hidden", "16"}},
+     {{"workers", "1"}, {"num_envs", "31"}, {"n_step", "0"}, {"target", "sarsa"}, {"hidden", "16"}},
      3},
     {"a3c", "CartPole-v1", {{"workers", "1"}, {"num_envs", "3"}, {"rollout_steps", "7"}, {"hidden", "33,16"}}, 3},
     {"a3c",
