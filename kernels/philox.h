@@ -57,6 +57,7 @@ enum class Purpose : std::uint32_t {
   kReplaySample = 5,
   kPermutation = 6,
   kInitialization = 7,
+  kPlanning = 40,
   kTargetAction = 20,
   kPolicyAction = 21,
   kExplorationNoise = 22,
