@@ -19,5 +19,10 @@ void cuda_layer_norm_backward(const Stream& stream, const LayerNormBackward& op)
   launch_blocks(stream, layer_norm_blocks(op.rows), kLayerNormThreads, 0, LayerNormBackwardKernel{op});
 }
 
+void cuda_layer_norm_tangent(const Stream& stream, const LayerNormTangent& op) {
+  if (op.rows == 0) return;
+  launch_blocks(stream, layer_norm_blocks(op.rows), kLayerNormThreads, 0, LayerNormTangentKernel{op});
+}
+
 }  // namespace stampede
 #endif

@@ -63,6 +63,36 @@ const std::vector<Case> kCases = {
      {{"num_envs", "257"}, {"rollout_steps", "9"}, {"hidden", "33"}, {"entropy_coef", "0.01"}},
      4},
     {"ppo", "FrozenLake-v1", {{"num_envs", "130"}, {"rollout_steps", "17"}, {"hidden", "16"}}, 4},
+    {"ppo_kl",
+     "Pendulum-v1",
+     {{"num_envs", "130"},
+      {"rollout_steps", "9"},
+      {"hidden", "16"},
+      {"objective", "kl"},
+      {"advantage", "vtrace"},
+      {"distribution", "beta"}},
+     4},
+    {"a2c",
+     "CartPole-v1",
+     {{"num_envs", "257"}, {"rollout_steps", "5"}, {"normalize_rewards", "true"}, {"hidden", "31,16"}},
+     6},
+    {"a2c",
+     "Pendulum-v1",
+     {{"num_envs", "130"},
+      {"rollout_steps", "7"},
+      {"epochs", "3"},
+      {"advantage", "vtrace"},
+      {"distribution", "squashed_gaussian"},
+      {"hidden", "16"}},
+     4},
+    {"soft_pg",
+     "Pendulum-v1",
+     {{"num_envs", "65"}, {"temperature", "0.1"}, {"distribution", "multi_categorical"}, {"hidden", "16"}},
+     4},
+    {"reinforce",
+     "CartPole-v1",
+     {{"num_envs", "130"}, {"rollout_steps", "33"}, {"baseline", "learned"}, {"hidden", "16"}},
+     4},
     {"trpo",
      "CartPole-v1",
      {{"num_envs", "130"},
@@ -121,7 +151,7 @@ const std::vector<Case> kCases = {
      3},
     {"async_q",
      "FrozenLake-v1",
-     {{"workers", "1"}, {"num_envs", "31"}, {"n_step", "0"}, {"td_target", "sarsa"}, {"hidden", "16"}},
+     {{"workers", "1"}, {"num_envs", "31"}, {"n_step", "0"}, {"target", "sarsa"}, {"hidden", "16"}},
      3},
     {"a3c", "CartPole-v1", {{"workers", "1"}, {"num_envs", "3"}, {"rollout_steps", "7"}, {"hidden", "33,16"}}, 3},
     {"a3c",
@@ -170,6 +200,7 @@ TEST(Reproducibility, AnotherSeedIsAnotherRun) {
     const StateBytes one = state_after(c, {{"seed", "1"}}, 1), two = state_after(c, {{"seed", "2"}}, 1);
     const std::vector<std::string> differing = differing_entries(one, two);
     for (const char* name : {"parameters", "environments"}) {
+    for (const char* name : {".parameters", "environments"}) {
       const auto named = [&](const std::string& entry) { return entry.ends_with(name); };
       EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env;
     }
