@@ -11,16 +11,16 @@
 #include "train/async_keys.h"
 #include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
-#include "train/policy_keys.h"
 #include "train/off_policy_trainer.h"
+#include "train/policy_keys.h"
 #include "train/ppo_trainer.h"
 #include "train/pqn_trainer.h"
 #include "train/presets.h"
 #include "train/reinforce_trainer.h"
-#include "train/trpo_trainer.h"
 #include "train/sac_discrete_trainer.h"
 #include "train/sac_trainer.h"
 #include "train/td3_trainer.h"
+#include "train/trpo_trainer.h"
 
 namespace stampede {
 namespace {
