@@ -199,47 +199,46 @@ TEST(Reproducibility, AnotherSeedIsAnotherRun) {
   for (const Case& c : kCases) {
     const StateBytes one = state_after(c, {{"seed", "1"}}, 1), two = state_after(c, {{"seed", "2"}}, 1);
     const std::vector<std::string> differing = differing_entries(one, two);
-    for (const char* name : {"parameters", "environments"}) {
-      for (const char* name : {".parameters", "environments"}) {
-        const auto named = [&](const std::string& entry) { return entry.ends_with(name); };
-        EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env;
-      }
+    for (const char* name : {".parameters", "environments"}) {
+      const auto named = [&](const std::string& entry) { return entry.ends_with(name); };
+      EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env;
     }
   }
+}
 
-  // Several workers do the same work, in an order of their own.
-  TEST(Allocations, AsynchronousWorkersAllocateNothing) {
-    for (const char* algorithm : {"a3c", "async_q"}) {
-      TrainingRun run(algorithm, "CartPole-v1", {{"workers", "3"}, {"num_envs", "3"}, {"hidden", "16"}}, 1);
-      run.iterate(2);
+// Several workers do the same work, in an order of their own.
+TEST(Allocations, AsynchronousWorkersAllocateNothing) {
+  for (const char* algorithm : {"a3c", "async_q"}) {
+    TrainingRun run(algorithm, "CartPole-v1", {{"workers", "3"}, {"num_envs", "3"}, {"hidden", "16"}}, 1);
+    run.iterate(2);
+    const long before = allocations;
+    run.iterate(3);
+    EXPECT_EQ(allocations - before, 0) << algorithm;
+  }
+}
+
+// After the first iteration nothing comes from the heap any more.
+TEST(Allocations, TrainingAllocatesNothing) {
+  for (const Case& c : kCases) {
+    for (const int threads : {1, 2}) {
+      TrainingRun run(c.algorithm, c.env, c.keys, threads);
+      run.iterate(c.iterations);
       const long before = allocations;
       run.iterate(3);
-      EXPECT_EQ(allocations - before, 0) << algorithm;
+      EXPECT_EQ(allocations - before, 0) << c.algorithm << ' ' << c.env << ' ' << threads;
     }
   }
+}
 
-  // After the first iteration nothing comes from the heap any more.
-  TEST(Allocations, TrainingAllocatesNothing) {
-    for (const Case& c : kCases) {
-      for (const int threads : {1, 2}) {
-        TrainingRun run(c.algorithm, c.env, c.keys, threads);
-        run.iterate(c.iterations);
-        const long before = allocations;
-        run.iterate(3);
-        EXPECT_EQ(allocations - before, 0) << c.algorithm << ' ' << c.env << ' ' << threads;
-      }
-    }
-  }
-
-  TEST(Allocations, AreCounted) {
+TEST(Allocations, AreCounted) {
 #ifdef __SANITIZE_ADDRESS__
-    GTEST_SKIP() << "AddressSanitizer has its own allocation functions";
+  GTEST_SKIP() << "AddressSanitizer has its own allocation functions";
 #endif
-    const long before = allocations;
-    std::vector<int> some(1000);
-    EXPECT_EQ(some[999], 0);
-    EXPECT_EQ(allocations - before, 1);
-  }
+  const long before = allocations;
+  std::vector<int> some(1000);
+  EXPECT_EQ(some[999], 0);
+  EXPECT_EQ(allocations - before, 1);
+}
 
 }  // namespace
 }  // namespace stampede
