@@ -20,9 +20,9 @@ int tile_rows(const Stream& stream, const Network& network, int batch) {
 }
 
 TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config,
-                                   int max_groups, Arena& arena)
+                                   int max_groups, Arena& arena, std::size_t extra)
     : network_(std::move(network)), config_(config) {
-  const std::size_t count = spec().parameter_count();
+  const std::size_t count = spec().parameter_count() + extra;
   parameters_ = arena.take<float>(count);
   first_moment_ = arena.take<float>(count);
   second_moment_ = arena.take<float>(count);
@@ -39,7 +39,7 @@ void TrainableNetwork::initialize(const Stream& stream, std::uint64_t seed) {
 }
 
 void TrainableNetwork::load(const Stream& stream, const float* host) {
-  copy_to_device(stream, parameters_.data, host, parameters_.size() * sizeof(float));
+  copy_to_device(stream, parameters_.data, host, spec().parameter_count() * sizeof(float));
   refresh(stream);
 }
 
@@ -47,14 +47,18 @@ void TrainableNetwork::clear_gradients(const Stream& stream, int group) const {
   fill_zero(stream, gradients(group), spec().parameter_count() * sizeof(float));
 }
 
-void TrainableNetwork::refresh(const Stream& stream) {
-  network_->prepare_backward(stream, parameters_.data, prepared_.data);
+void TrainableNetwork::refresh(const Stream& stream, const float* parameters) {
+  network_->prepare_backward(stream, parameters, prepared_.data);
+}
+
+void TrainableNetwork::step(const Stream& stream, int groups, float learning_rate) {
+  const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
+                               second_moment_.data, scratch_.data,   parameters_.size()};
+  optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
 }
 
 void TrainableNetwork::update(const Stream& stream, int groups, float learning_rate) {
-  const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
-                               second_moment_.data, scratch_.data,   spec().parameter_count()};
-  optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
+  step(stream, groups, learning_rate);
   refresh(stream);
 }
 

@@ -57,6 +57,8 @@ enum class Purpose : std::uint32_t {
   kReplaySample = 5,
   kPermutation = 6,
   kInitialization = 7,
+  kParameterNoise = 32,
+  kParameterDropout = 33,
 };
 
 // Names one draw: key = seed; counter = (index, row low, row high 24 bits | purpose 8 bits, draw). So a value depends

@@ -6,6 +6,7 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
+#include "train/dqn_keys.h"
 #include "train/dqn_trainer.h"
 #include "train/ppo_trainer.h"
 #include "train/presets.h"
@@ -15,6 +16,20 @@ namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"double_dqn", "dqn", "Double DQN (van Hasselt et al. 2016)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"dueling_dqn", "dqn", "Dueling networks with Double DQN (Wang et al. 2016)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"nstep_dqn", "dqn", "DQN with n-step returns (Sutton 1988; Hessel et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"noisy_dqn", "dqn", "DQN exploring with noisy layers (Fortunato et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"c51", "dqn", "Categorical distributional DQN (Bellemare et al. 2017)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"qr_dqn", "dqn", "Quantile regression DQN (Dabney et al. 2018)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"soft_q", "dqn", "Soft Q-learning with discrete actions (Haarnoja et al. 2017)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
 };
