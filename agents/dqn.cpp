@@ -2,6 +2,7 @@
 #include "agents/dqn.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "agents/row_metrics.h"
@@ -55,6 +56,7 @@ void Dqn::check(const DqnConfig& config, const RingShape& shape) {
   }
   check_n_step(shape, config.n_step);
   check_distribution(config);
+  if (config.prioritized) PrioritizedSampler::check(config.priority);
 }
 
 Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Network> network, const RingShape& shape,
@@ -75,6 +77,11 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
       acting_(noisy_.take_draw(arena)) {
   if (noisy_.off() && config.dropout > 0.0f) {
     acting_.parameters = arena.take<float>(network_.spec().parameter_count());
+  }
+  if (config.prioritized) {
+    const auto batch = static_cast<std::size_t>(config.batch_size);
+    prioritized_.emplace(config.priority, shape, config.n_step, config.batch_size, arena);
+    batch_ = {arena.take<std::int32_t>(batch), arena.take<float>(batch), arena.take<float>(batch)};
   }
   for (int w = 0; w < workers; ++w) {
     act_scratch_.push_back(take_scratch(act_rows, false, arena));
@@ -110,6 +117,7 @@ void Dqn::initialize(const Stream& stream) {
     noisy_.initialize(stream, config_.noise_sigma, sigma);
   }
   polyak_update(stream, network_.parameters(), target_.data, target_.size(), 1.0f);
+  if (prioritized_) prioritized_->initialize(stream);
 }
 
 void Dqn::prepare_acting(const Stream& stream, std::uint64_t row) {
@@ -154,26 +162,40 @@ void Dqn::draw_noise(const Stream& stream, std::uint64_t update) {
   network_.refresh(stream, online());
 }
 
-void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float learning_rate,
-                float temperature) {
-  draw_noise(stream, update);
+void Dqn::store(const Stream& stream, const TrajectoryRing& ring) {
+  if (prioritized_) prioritized_->advance(stream, ring);
+}
+
+void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request) {
+  draw_noise(stream, request.update);
+  if (prioritized_) {
+    prioritized_->sample(stream, {seed_, request.update, Purpose::kReplaySample}, request.beta, config_.batch_size,
+                         batch_.indices.data, batch_.importance.data);
+  }
+  for_each_group(stream, config_.batch_size, groups_,
+                 [&](int group, int begin, int end, int worker, const Stream& serial) {
+                   network_.clear_gradients(serial, group);
+                   const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
+                   for (int tile = begin; tile < end; tile += tile_rows_) {
+                     accumulate_tile(serial, ring, request, tile, std::min(tile_rows_, end - tile), group, scratch);
+                   }
+                   if (!noisy_.off()) noisy_.fill_sigma_gradient(serial, online_, network_.gradients(group));
+                 });
+  if (prioritized_) prioritized_->update(stream, batch_.indices.data, batch_.priorities.data, config_.batch_size);
+  add_group_metrics(stream, group_metrics_.data, groups_, metric_totals_.data);
+  network_.step(stream, groups_, request.learning_rate);
+  if (noisy_.off()) network_.refresh(stream);
+}
+
+void Dqn::sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin, int rows,
+                      const TransitionTile& tile) const {
+  if (prioritized_) {
+    fold_transitions(stream, ring.view(), batch_.indices.data + begin, config_.n_step, config_.gamma, rows, tile);
+    return;
+  }
   const UniformSampler sampler{
       ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, config_.n_step};
-  for_each_group(
-      stream, config_.batch_size, groups_, [&](int group, int begin, int end, int worker, const Stream& serial) {
-        network_.clear_gradients(serial, group);
-        const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
-        for (int tile = begin; tile < end; tile += tile_rows_) {
-          accumulate_tile(serial, sampler, tile, std::min(tile_rows_, end - tile), group, temperature, scratch);
-        }
-        if (!noisy_.off()) noisy_.fill_sigma_gradient(serial, online_, network_.gradients(group));
-      });
-  add_group_metrics(stream, group_metrics_.data, groups_, metric_totals_.data);
-  if (noisy_.off()) {
-    network_.update(stream, groups_, learning_rate);
-  } else {
-    network_.step(stream, groups_, learning_rate);
-  }
+  sample_transitions(stream, sampler, config_.gamma, begin, rows, tile);
 }
 
 // Values at s' that choose the next action: the target network's, with Double DQN the online one's. Leaves the target's
@@ -190,23 +212,32 @@ Dqn::ActionValues Dqn::choosing_values(const Stream& stream, int rows, const Scr
   return {scratch.q, padded_actions(heads_.actions)};
 }
 
-void Dqn::accumulate_tile(const Stream& stream, const UniformSampler& sampler, int begin, int rows, int group,
-                          float temperature, const Scratch& scratch) {
+void Dqn::accumulate_tile(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request, int begin,
+                          int rows, int group, const Scratch& scratch) {
   const Network& network = network_.network();
   const NetworkSpec& spec = network_.spec();
-  sample_transitions(stream, sampler, config_.gamma, begin, rows, scratch.transitions);
-  gather_inputs(stream, spec, identity_, sampler.ring, scratch.transitions.next_indices, rows, scratch.next_inputs);
+  sample_tile(stream, ring, request.update, begin, rows, scratch.transitions);
+  gather_inputs(stream, spec, identity_, ring.view(), scratch.transitions.next_indices, rows, scratch.next_inputs);
   const ActionValues next = choosing_values(stream, rows, scratch);
-  gather_inputs(stream, spec, identity_, sampler.ring, scratch.transitions.indices, rows, scratch.inputs);
+  gather_inputs(stream, spec, identity_, ring.view(), scratch.transitions.indices, rows, scratch.inputs);
   network.forward(stream, online(), scratch.inputs.input(), rows, true, scratch.workspace, scratch.outputs);
-  dqn_tile_loss(stream,
-                {heads_, config_.loss, config_.kappa, config_.soft ? temperature : 0.0f,
-                 1.0f / static_cast<float>(config_.batch_size)},
-                {scratch.transitions, scratch.outputs, scratch.target_outputs, spec.output_stride(), rows, next.q,
-                 next.stride, nullptr, scratch.d_outputs, scratch.metrics, nullptr});
+  const DqnLoss loss{heads_, config_.loss, config_.kappa, config_.soft ? request.temperature : 0.0f,
+                     1.0f / static_cast<float>(config_.batch_size)};
+  dqn_tile_loss(stream, loss,
+                {.transitions = scratch.transitions,
+                 .outputs = scratch.outputs,
+                 .target_outputs = scratch.target_outputs,
+                 .output_stride = spec.output_stride(),
+                 .rows = rows,
+                 .next_q = next.q,
+                 .next_stride = next.stride,
+                 .importance = prioritized_ ? batch_.importance.data + begin : nullptr,
+                 .d_outputs = scratch.d_outputs,
+                 .metrics = scratch.metrics,
+                 .priorities = prioritized_ ? batch_.priorities.data + begin : nullptr});
   network.backward(stream, online(), network_.prepared(), scratch.inputs.input(), rows, scratch.d_outputs,
                    scratch.workspace, network_.gradients(group), nullptr);
-  add_row_metrics(stream, scratch.metrics, rows, DqnRowMetrics::kPlainSize,
+  add_row_metrics(stream, scratch.metrics, rows, prioritized_ ? DqnRowMetrics::kSize : DqnRowMetrics::kPlainSize,
                   group_metrics_.data + group * DqnRowMetrics::kSize);
 }
 
@@ -218,13 +249,22 @@ DqnMetrics Dqn::read_metrics(const Stream& stream) {
   const std::vector<double> sums = to_host(stream, metric_totals_);
   LearnerState state;
   copy_to_host(stream, &state, network_.state(), sizeof state);
-  const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
+  float largest = 0.0f;
+  if (prioritized_) copy_to_host(stream, &largest, prioritized_->maximum().data, sizeof largest);
   fill_zero(stream, metric_totals_.data, metric_totals_.size() * sizeof(double));
-  return {sums[DqnRowMetrics::kLoss] / count,
-          sums[DqnRowMetrics::kQ] / count,
-          sums[DqnRowMetrics::kAbsoluteError] / count,
-          sums[DqnRowMetrics::kTarget] / count,
-          state.gradient_norm,
+  const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
+  const auto mean = [&](int metric) { return sums[static_cast<std::size_t>(metric)] / count; };
+  const double importance = mean(DqnRowMetrics::kImportance);
+  const double variance = mean(DqnRowMetrics::kImportanceSquared) - importance * importance;
+  return {mean(DqnRowMetrics::kLoss),
+          mean(DqnRowMetrics::kQ),
+          mean(DqnRowMetrics::kAbsoluteError),
+          mean(DqnRowMetrics::kTarget),
+          static_cast<double>(state.gradient_norm),
+          importance,
+          std::sqrt(std::max(0.0, variance)),
+          mean(DqnRowMetrics::kPriority),
+          static_cast<double>(largest),
           state.step,
           state.failed != 0};
 }

@@ -12,6 +12,7 @@
 #include "agents/noisy_parameters.h"
 #include "agents/trainable_network.h"
 #include "kernels/space.h"
+#include "replay/prioritized_sampler.h"
 
 namespace stampede {
 
@@ -20,10 +21,12 @@ struct DqnConfig {
   int batch_size = 64;
   int n_step = 1;  // Sutton 1988; cut at episode ends, bootstrapped through truncations
   TdLoss loss = TdLoss::kHuber;
-  float target_tau = 1.0f;  // 1 copies the network; below 1 averages (Polyak)
-  bool double_q = false;    // van Hasselt et al. 2016 (arXiv:1509.06461): the online network chooses the next action
-  bool dueling = false;     // Wang et al. 2016 (arXiv:1511.06581)
-  bool soft = false;        // Haarnoja et al. 2017 (arXiv:1702.08165): V = alpha log sum exp(Q / alpha)
+  float target_tau = 1.0f;   // 1 copies the network; below 1 averages (Polyak)
+  bool double_q = false;     // van Hasselt et al. 2016 (arXiv:1509.06461): the online network chooses the next action
+  bool dueling = false;      // Wang et al. 2016 (arXiv:1511.06581)
+  bool soft = false;         // Haarnoja et al. 2017 (arXiv:1702.08165): V = alpha log sum exp(Q / alpha)
+  bool prioritized = false;  // Schaul et al. 2016 (arXiv:1511.05952), by |TD error|, with c51 by the KL divergence
+  PriorityConfig priority = {};
   NoisyLayers noisy = NoisyLayers::kOff;  // Fortunato et al. 2018 (arXiv:1706.10295)
   float noise_sigma = 0.5f;               // their sigma_0
   float dropout = 0.0f;                   // share of hidden units that are silent when acting
@@ -36,6 +39,8 @@ struct DqnConfig {
 
 struct DqnMetrics {
   double loss, mean_q, mean_absolute_error, mean_target, gradient_norm;
+  // Of sampled rows, before and after their update; 0 without prioritised replay.
+  double mean_importance, importance_deviation, mean_priority, largest_priority;
   std::int64_t optimizer_steps;
   bool failed;
 };
@@ -68,10 +73,17 @@ class Dqn {
   void prepare_acting(const Stream& stream, std::uint64_t row);
   void act(const Stream& stream, const ActRequest& request) const;
 
-  // One gradient step on a sampled batch; `update` counts updates and keys the sample. temperature is that of soft
-  // targets. Stream-ordered.
-  void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float learning_rate,
-             float temperature);
+  // After every ring.advance(): prioritised replay takes in the rows that became sampleable. Stream-ordered.
+  void store(const Stream& stream, const TrajectoryRing& ring);
+
+  struct LearnRequest {
+    std::uint64_t update;  // counts updates and keys what they draw
+    float learning_rate;
+    float temperature;  // of soft targets
+    float beta;         // of importance weights
+  };
+  // One gradient step on a sampled batch. Stream-ordered.
+  void learn(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request);
   // Moves the target network towards the online one by target_tau. Stream-ordered.
   void update_target(const Stream& stream);
 
@@ -80,6 +92,7 @@ class Dqn {
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
   View<float> target_parameters() const { return target_; }
+  PrioritizedSampler* prioritized() { return prioritized_ ? &*prioritized_ : nullptr; }
 
  private:
   struct Scratch {
@@ -93,6 +106,12 @@ class Dqn {
     const float* q;
     int stride;
   };
+  // A prioritised batch: importance weights need all of it before the first tile.
+  struct Batch {
+    View<std::int32_t> indices;  // [B]
+    View<float> importance;      // [B]
+    View<float> priorities;      // [B], what the losses say
+  };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
   bool acts_with_noise() const { return acting_.parameters.size() > 0; }
   const float* online() const { return noisy_.off() ? network_.parameters() : online_.parameters.data; }
@@ -100,8 +119,10 @@ class Dqn {
   void draw_noise(const Stream& stream, std::uint64_t update);
   ActionValues values_of(const Stream& stream, const float* outputs, int rows, float* q) const;
   ActionValues choosing_values(const Stream& stream, int rows, const Scratch& scratch) const;
-  void accumulate_tile(const Stream& stream, const UniformSampler& sampler, int begin, int rows, int group,
-                       float temperature, const Scratch& scratch);
+  void sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin, int rows,
+                   const TransitionTile& tile) const;
+  void accumulate_tile(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request, int begin,
+                       int rows, int group, const Scratch& scratch);
 
   DqnConfig config_;
   Space action_;
@@ -111,9 +132,11 @@ class Dqn {
   ValueHeads heads_;
   NoisyParameters noisy_;
   TrainableNetwork network_;
-  ObservationNormalizer identity_;                    // DQN takes observations as they are
-  View<float> target_;                                // [P + sigmas]
-  NoisyDraw online_, target_draw_, acting_;           // empty without noise
+  ObservationNormalizer identity_;           // DQN takes observations as they are
+  View<float> target_;                       // [P + sigmas]
+  NoisyDraw online_, target_draw_, acting_;  // empty without noise
+  std::optional<PrioritizedSampler> prioritized_;
+  Batch batch_;                                       // empty without prioritised replay
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
   View<double> group_metrics_;                        // [groups, DqnRowMetrics::kSize]
   View<double> metric_totals_;                        // [DqnRowMetrics::kSize]

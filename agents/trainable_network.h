@@ -60,6 +60,10 @@ class TrainableNetwork {
   const float* parameters() const { return parameters_.data; }
   const float* prepared() const { return prepared_.data; }
   float* gradients(int group) const { return gradients_.data + static_cast<std::size_t>(group) * parameters_.size(); }
+  // Of the first groups, side by side: [groups, P + extra]. After an update the first holds their sum.
+  View<float> gradient_block(int groups) const {
+    return {gradients_.data, {static_cast<std::size_t>(groups) * parameters_.size()}};
+  }
   // backward() adds: a group's block is cleared before its first tile.
   void clear_gradients(const Stream& stream, int group) const;
   LearnerState* state() const { return state_.data; }

@@ -12,7 +12,7 @@
 namespace stampede {
 namespace {
 
-constexpr OptionSpec kOptions[] = {{"markdown", "", "environments as a table for the documentation"}};
+constexpr OptionSpec kOptions[] = {{"markdown", "", "environments or algorithms as a table for the documentation"}};
 
 std::string number_text(double value) {
   char text[32];
@@ -72,11 +72,13 @@ void describe_environment(const EnvEntry& entry) {
   }
 }
 
-void list_algorithms() {
+void list_algorithms(bool markdown) {
+  if (markdown) std::printf("| id | actions | what |\n|---|---|---|\n");
   for (const AlgorithmEntry& entry : algorithms()) {
-    std::printf(
-        "%-8s %s; %s actions\n", std::string(entry.id).c_str(), std::string(entry.summary).c_str(),
-        entry.continuous_actions ? (entry.discrete_actions ? "discrete and continuous" : "continuous") : "discrete");
+    const char* const actions =
+        entry.continuous_actions ? (entry.discrete_actions ? "discrete, continuous" : "continuous") : "discrete";
+    std::printf(markdown ? "| `%s` | %s | %s |\n" : "%-22s %-21s %s\n", std::string(entry.id).c_str(), actions,
+                std::string(entry.summary).c_str());
   }
 }
 
@@ -96,7 +98,7 @@ int list_command(const CommandContext& context, std::span<const std::string> wor
     std::printf("environments:\n");
     list_environments(context.environments, false);
     std::printf("\nalgorithms:\n");
-    list_algorithms();
+    list_algorithms(false);
   } else if (what[0] == "env" || what[0] == "envs") {
     if (what.size() > 1) {
       describe_environment(context.environments.find(what[1]));
@@ -104,7 +106,7 @@ int list_command(const CommandContext& context, std::span<const std::string> wor
       list_environments(context.environments, arguments.flag("markdown"));
     }
   } else if (what[0] == "algo" || what[0] == "algos") {
-    list_algorithms();
+    list_algorithms(arguments.flag("markdown"));
   } else if (what[0] == "keys") {
     arguments.require_positionals(3, 3, "list keys ALGORITHM ENVIRONMENT");
     std::cout << make_config(find_algorithm(what[1]), context.environments.find(what[2])).describe_keys();

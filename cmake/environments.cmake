@@ -7,6 +7,8 @@ function(stampede_add_environments target definition)
   set(folder ${CMAKE_BINARY_DIR}/generated/environments)
   set(declarations "")
   set(calls "")
+  set(includes "")
+  set(visits "")
   foreach(line IN LISTS lines)
     if(NOT line MATCHES "^([a-z0-9_]+) +([A-Za-z0-9]+)$")
       message(FATAL_ERROR "${definition}: cannot read '${line}'; expected '<header> <type>'")
@@ -27,6 +29,8 @@ void register_@header@(EnvRegistry& registry) { register_environment<@type@>(reg
     target_sources(${target} PRIVATE ${folder}/${header}.cu)
     string(APPEND declarations "void register_${header}(EnvRegistry&);\n")
     string(APPEND calls "  register_${header}(registry);\n")
+    string(APPEND includes "#include \"sim/envs/${header}.h\"\n")
+    string(APPEND visits "  visit.template operator()<${type}>(\"${type}\");\n")
   endforeach()
   file(CONFIGURE OUTPUT ${folder}/builtin_environments.cpp @ONLY CONTENT [=[
 // Generated from sim/registry.def.
@@ -40,4 +44,14 @@ EnvRegistry builtin_environments() {
 }  // namespace stampede
 ]=])
   target_sources(${target} PRIVATE ${folder}/builtin_environments.cpp)
+  # For tests of the types themselves; nothing else includes all environments.
+  file(CONFIGURE OUTPUT ${folder}/environment_types.h @ONLY CONTENT [=[
+// Generated from sim/registry.def.
+#pragma once
+@includes@namespace stampede {
+template <class Visit>
+void for_each_environment_type(const Visit& visit) {
+@visits@}
+}  // namespace stampede
+]=])
 endfunction()

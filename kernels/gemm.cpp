@@ -7,6 +7,40 @@
 #endif
 
 namespace stampede {
+namespace {
+
+// The part of a tangent that parameters' directions give, before the activation's derivative.
+LinearForward parameter_part(const LinearTangent& op) {
+  return {.x = op.x,
+          .x_stride = op.x_stride,
+          .w = op.dw,
+          .b = op.db,
+          .y = op.dy,
+          .y_stride = op.dy_stride,
+          .rows = op.rows,
+          .in = op.in,
+          .out_stride = op.out_stride,
+          .activation = GemmActivation::kLinear};
+}
+
+// Adds what the inputs' directions give and applies the derivative: the product of a backward pass, which also
+// multiplies by activation'(.), with the weights in the place of their transpose.
+LinearBackwardData input_part(const LinearTangent& op) {
+  return {.dy = op.dx,
+          .dy_stride = op.dx_stride,
+          .wt = op.w,
+          .in_stride = op.out_stride,
+          .x = op.y,
+          .x_stride = op.y_stride,
+          .dx = op.dy,
+          .dx_stride = op.dy_stride,
+          .rows = op.rows,
+          .out = op.dx == nullptr ? 0 : op.in,
+          .activation = op.activation,
+          .accumulate = true};
+}
+
+}  // namespace
 
 void linear_forward([[maybe_unused]] const Stream& stream, const LinearForward& op) {
 #ifdef STAMPEDE_WITH_CUDA
@@ -42,6 +76,16 @@ void embedding_backward_weights([[maybe_unused]] const Stream& stream, const Lin
   if (stream.is_cuda()) return cuda_embedding_backward_weights(stream, op, classes);
 #endif
   cpu_embedding_backward_weights(op, classes);
+}
+
+void linear_tangent(const Stream& stream, const LinearTangent& op) {
+  linear_forward(stream, parameter_part(op));
+  linear_backward_data(stream, input_part(op));
+}
+
+void embedding_tangent(const Stream& stream, const LinearTangent& op, const std::int32_t* classes) {
+  embedding_forward(stream, parameter_part(op), classes);
+  linear_backward_data(stream, input_part(op));
 }
 
 void transpose_weights([[maybe_unused]] const Stream& stream, const float* w, int in, int out, int out_stride,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three matrix products of a linear layer and its gradient, with activations fused, on CPU tiles and on CUDA.
+// The matrix products of a linear layer, its gradient and its tangent, with activations fused, on CPU tiles and on
+// CUDA.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,7 @@ struct LinearBackwardData {
   int dx_stride;
   int rows, out;
   GemmActivation activation;  // of the previous layer
-  bool accumulate = false;    // the sum starts from dx instead of zero (linear only): towers that share one input
+  bool accumulate = false;    // the sum starts from dx instead of zero: towers that share one input
 };
 void linear_backward_data(const Stream& stream, const LinearBackwardData& op);
 
@@ -60,6 +61,28 @@ struct LinearBackwardWeights {
 };
 void linear_backward_weights(const Stream& stream, const LinearBackwardWeights& op);
 void embedding_backward_weights(const Stream& stream, const LinearBackwardWeights& op, const std::int32_t* classes);
+
+// The derivative of linear_forward along (dx, dw, db), from its activated output y:
+// dy[r, o] = activation'(y[r, o]) * (db[o] + sum_k x[r, k] dw[k, o] + sum_k dx[r, k] w[k, o])
+struct LinearTangent {
+  const float* x;  // [rows, x_stride]
+  int x_stride;
+  const float* dx;  // [rows, dx_stride]; null where inputs do not move
+  int dx_stride;
+  const float* w;   // [in, out_stride]
+  const float* dw;  // [in, out_stride]
+  const float* db;  // [out_stride]
+  const float* y;   // [rows, y_stride]; null for linear
+  int y_stride;
+  float* dy;  // [rows, dy_stride]; columns [0, out_stride) are written
+  int dy_stride;
+  int rows, in, out_stride;
+  GemmActivation activation;
+};
+void linear_tangent(const Stream& stream, const LinearTangent& op);
+
+// The same for one-hot rows, which do not move.
+void embedding_tangent(const Stream& stream, const LinearTangent& op, const std::int32_t* classes);
 
 // wt[o, k] = w[k, o]; wt rows have in_stride floats, padding zero.
 void transpose_weights(const Stream& stream, const float* w, int in, int out, int out_stride, float* wt, int in_stride);

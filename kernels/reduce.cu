@@ -56,6 +56,11 @@ void reduce_max(const Stream& stream, const float* x, std::size_t count, float* 
   reduce<MaxOp>(stream, Elements<float>{x}, count, scratch, result);
 }
 
+void reduce_dot(const Stream& stream, const float* x, const float* y, std::size_t count, float* scratch,
+                float* result) {
+  reduce<SumOp>(stream, Products{x, y}, count, scratch, result);
+}
+
 void reduce_count(const Stream& stream, const std::uint8_t* flags, std::uint8_t mask, std::size_t count,
                   std::int32_t* scratch, std::int32_t* result) {
   reduce<CountOp>(stream, FlagBits{flags, mask}, count, scratch, result);

@@ -20,6 +20,10 @@ void reduce_sum(const Stream& stream, const float* x,  // [count]
 void reduce_min(const Stream& stream, const float* x, std::size_t count, float* scratch, float* result);
 void reduce_max(const Stream& stream, const float* x, std::size_t count, float* scratch, float* result);
 
+// sum_i x[i] y[i]
+void reduce_dot(const Stream& stream, const float* x, const float* y,  // [count]
+                std::size_t count, float* scratch, float* result);
+
 // How many flag bytes have a bit of `mask` set; count below 2^31.
 void reduce_count(const Stream& stream, const std::uint8_t* flags,  // [count]
                   std::uint8_t mask, std::size_t count,

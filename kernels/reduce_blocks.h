@@ -46,6 +46,11 @@ struct Elements {
   HD T operator()(std::size_t i) const { return data[i]; }
 };
 
+struct Products {
+  const float *x, *y;
+  HD float operator()(std::size_t i) const { return x[i] * y[i]; }
+};
+
 struct FlagBits {
   const std::uint8_t* data;
   std::uint8_t mask;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the generated blocks of README.md from the committed bench/results/*.json.
+"""Writes the generated blocks of README.md and docs/results.md from the committed bench/results/*.json.
 
 usage: tools/readme_tables.py [--check] [ROOT]      --check: change nothing, exit 1 when a block is not what it would be
 
@@ -16,6 +16,27 @@ import statistics
 import sys
 
 NOT_MEASURED = "not yet measured"
+
+# What README.md shows of the benchmarks; docs/results.md has all.
+HEADLINES = {
+    "env/CartPole-v1/4096": "CartPole, 4096 environments, steps and restarts written to the ring, 1 core",
+    "env/CartPole-v1/4096/random_policy": "the same with a random policy",
+    "train/ppo/CartPole-v1/1024": "PPO CartPole, 1024 x 128, 4 epochs x 4 minibatches, two nets 64-64, whole loop",
+    "train/a2c/CartPole-v1/1024": "A2C CartPole, 1024 environments, two nets 64-64, whole loop",
+    "train/pqn/CartPole-v1/1024": "PQN CartPole, 1024 environments, whole loop",
+    "train/dqn/updates/64x64/64": "DQN gradient updates, batch 64, net 64-64, sampling included, 1 core",
+    "train/dqn/updates/256x256/64": "the same, net 256-256",
+    "train/rainbow/updates/64x64/64": "Rainbow gradient updates, batch 64, net 64-64",
+    "train/sac/updates/64x64/100": "SAC gradient updates, batch 100, nets 64-64",
+    "train/trpo/update/2048": "TRPO updates of 2048 samples, net 64-64",
+    "replay/per/256": "prioritised replay: sample, gather, update priorities, batch 256 of 1M, 1 core",
+    "replay/uniform/4096": "uniform replay: sample and gather, batch 4096, 1 core",
+    "tabular/q_learning/FrozenLake-v1/1024": "tabular Q-learning updates, FrozenLake, 1024 seeds",
+    "mlp/train/256x256/4096": "network 256-256: forward, backward and Adam, samples, 1 core",
+    "startup/first_update": "process start to the end of the first PPO update",
+    "solve/ppo/CartPole-v1": "CartPole solved by PPO, whole process, median of 10 seeds",
+    "solve/dqn/CartPole-v1": "CartPole solved by DQN, whole process, median of 10 seeds",
+}
 
 
 def read_results(folder):
@@ -77,6 +98,22 @@ def speed_table(benchmarks):
     return "\n".join(lines).rstrip() or NOT_MEASURED
 
 
+def headline_table(benchmarks):
+    measured = {}
+    for _, data in benchmarks:
+        for name, rows in group_repetitions(data["benchmarks"]).items():
+            measured[short_name(name)] = rows
+    lines = []
+    for name, words in HEADLINES.items():
+        if name not in measured:
+            continue
+        seconds = [row["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}[row["time_unit"]] for row in measured[name]]
+        rates = [row["items_per_second"] for row in measured[name] if "items_per_second" in row]
+        by_time = not rates or name.split("/")[0] in ("startup", "solve")
+        lines.append(f"| {words} | {with_unit(statistics.median(seconds if by_time else rates), 's' if by_time else '/s')} |")
+    return "\n".join(["| what | measured |", "|---|---|", *lines]) if lines else NOT_MEASURED
+
+
 def learning_table(runs):
     groups = {}
     for run in runs:
@@ -97,10 +134,10 @@ def learning_table(runs):
     return "\n".join(lines)
 
 
-def fill(text, name, body):
+def fill(path, text, name, body):
     pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.S)
     if not pattern.search(text):
-        raise SystemExit(f"README.md has no block '{name}'")
+        raise SystemExit(f"{path} has no block '{name}'")
     return pattern.sub(lambda match: f"{match[1]}{body}\n{match[2]}", text)
 
 
@@ -108,16 +145,24 @@ def main(arguments):
     check = "--check" in arguments
     rest = [argument for argument in arguments if argument != "--check"]
     root = pathlib.Path(rest[0]) if rest else pathlib.Path(__file__).resolve().parent.parent
-    readme = root / "README.md"
-    before = readme.read_text()
     benchmarks, runs = read_results(root / "bench" / "results")
-    after = fill(fill(before, "speed", speed_table(benchmarks)), "learning", learning_table(runs))
-    if before == after:
-        return 0
-    if check:
-        print("README.md's measured tables differ from bench/results: run tools/readme_tables.py")
+    documents = {
+        "README.md": {"headline": headline_table(benchmarks)},
+        "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs)},
+    }
+    differing = []
+    for name, blocks in documents.items():
+        before = after = (root / name).read_text()
+        for block, body in blocks.items():
+            after = fill(name, after, block, body)
+        if before == after:
+            continue
+        differing.append(name)
+        if not check:
+            (root / name).write_text(after)
+    if check and differing:
+        print(f"measured tables in {', '.join(differing)} differ from bench/results: run tools/readme_tables.py")
         return 1
-    readme.write_text(after)
     return 0
 
 

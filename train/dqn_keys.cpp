@@ -105,6 +105,48 @@ KeyList head_keys() {
   };
 }
 
+KeyList priority_keys() {
+  return {
+      {.name = "prioritized",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "samples by the size of the last temporal-difference error"},
+      {.name = "priority_kind",
+       .type = kChoice,
+       .default_text = "proportional",
+       .choices = "proportional|rank",
+       .help = "to the error, or to one over its rank"},
+      {.name = "priority_alpha",
+       .default_text = "0.6",
+       .min = 0,
+       .max = 1,
+       .help = "power of the priority; 0 samples uniformly"},
+      {.name = "priority_beta",
+       .default_text = "0.4",
+       .min = 0,
+       .max = 1,
+       .help = "power of importance weights at first"},
+      {.name = "priority_beta_final",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "and at the end of the schedule"},
+      {.name = "priority_epsilon",
+       .default_text = "1e-6",
+       .min = 1e-30,
+       .max = 1e30,
+       .help = "added to the error before the power"},
+  };
+}
+
+PriorityConfig priority_config(const Config& config) {
+  PriorityConfig priority;
+  priority.kind = config.text("priority_kind") == "rank" ? PriorityKind::kRank : PriorityKind::kProportional;
+  priority.alpha = static_cast<float>(config.real("priority_alpha"));
+  priority.epsilon = static_cast<float>(config.real("priority_epsilon"));
+  return priority;
+}
+
 KeyList exploration_keys() {
   return {
       {.name = "exploration",
@@ -139,8 +181,8 @@ KeyList exploration_keys() {
 
 KeyList dqn_keys() {
   KeyList keys = target_keys();
-  for (const KeyList& group :
-       {head_keys(), exploration_keys(), replay_keys(), epsilon_keys(), optimizer_keys(), network_keys()}) {
+  for (const KeyList& group : {head_keys(), exploration_keys(), priority_keys(), replay_keys(), epsilon_keys(),
+                               optimizer_keys(), network_keys()}) {
     append(keys, group);
   }
   set_default(keys, "learning_rate", "0.0005");
@@ -160,6 +202,8 @@ DqnConfig dqn_config(const Config& config) {
   dqn.double_q = config.flag("double");
   dqn.dueling = config.flag("dueling");
   dqn.soft = config.flag("soft");
+  dqn.prioritized = config.flag("prioritized");
+  dqn.priority = priority_config(config);
   dqn.noisy = noisy_layers(config);
   dqn.noise_sigma = static_cast<float>(config.real("noise_sigma"));
   dqn.dropout = static_cast<float>(config.real("dropout"));
@@ -179,6 +223,11 @@ ExplorationSchedule exploration_schedule(const Config& config) {
   }
   return {rule, epsilon_schedule(config), annealed(config, "temperature", "temperature_final"),
           config.real("epsilon_spread")};
+}
+
+Schedule importance_schedule(const Config& config) {
+  return {ScheduleKind::kLinear, config.real("priority_beta"), config.real("priority_beta_final"),
+          schedule_rows(config)};
 }
 
 Exploration ExplorationSchedule::at(std::int64_t row, int environments) const {

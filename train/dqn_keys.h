@@ -10,6 +10,8 @@ namespace stampede {
 KeyList dqn_keys();
 
 DqnConfig dqn_config(const Config& config);
+// beta of prioritised replay's importance weights.
+Schedule importance_schedule(const Config& config);
 
 // What makes the actions of training differ from greedy ones, beside noisy layers and dropout.
 struct ExplorationSchedule {

@@ -16,6 +16,7 @@ class DqnTrainer final : public CollectingTrainer {
       : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
         config_(dqn_config(setup.config)),
         learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
+        beta_(importance_schedule(setup.config)),
         exploration_(exploration_schedule(setup.config)),
         learning_starts_(setup.config.integer("learning_starts")),
         train_interval_(setup.config.integer("train_interval")),
@@ -35,8 +36,14 @@ class DqnTrainer final : public CollectingTrainer {
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/td_loss",       "losses/q_values", "losses/absolute_td_error", "losses/td_target",
-            "losses/gradient_norm", "charts/epsilon",  "charts/temperature",       "charts/learning_rate"};
+    std::vector<std::string> names{"losses/td_loss",     "losses/q_values",      "losses/absolute_td_error",
+                                   "losses/td_target",   "losses/gradient_norm", "charts/epsilon",
+                                   "charts/temperature", "charts/learning_rate"};
+    if (config_.prioritized) {
+      names.insert(names.end(), {"losses/importance_weight", "losses/importance_weight_std", "losses/priority",
+                                 "losses/priority_max", "charts/beta"});
+    }
+    return names;
   }
 
  protected:
@@ -63,16 +70,34 @@ class DqnTrainer final : public CollectingTrainer {
                       {"charts/epsilon", static_cast<double>(exploration_at(rows()).epsilon)},
                       {"charts/temperature", exploration_.temperature.at(rows())},
                       {"charts/learning_rate", learning_rate_.at(rows())}};
+    if (!config_.prioritized) return;
+    metrics.values.insert(metrics.values.end(), {{"losses/importance_weight", m.mean_importance},
+                                                 {"losses/importance_weight_std", m.importance_deviation},
+                                                 {"losses/priority", m.mean_priority},
+                                                 {"losses/priority_max", m.largest_priority},
+                                                 {"charts/beta", beta_.at(rows())}});
   }
 
   std::vector<StateBlock> agent_blocks() override {
     std::vector<StateBlock> blocks;
     add_network_blocks(dqn_->network(), "network.", blocks);
     add_parameter_blocks("target.parameters", dqn_->target_parameters(), dqn_->network().spec(), blocks);
+    if (PrioritizedSampler* const sampler = dqn_->prioritized()) {
+      const auto add = [&](const char* name, View<float> view) {
+        if (view.size() > 0) blocks.push_back({name, StateBlock::Type::kF32, {view.size()}, view.data});
+      };
+      add("replay.priorities", sampler->priorities());
+      add("replay.largest_priority", sampler->maximum());
+      add("replay.errors", sampler->errors());
+      add("replay.rank_table", sampler->rank_table());
+    }
     return blocks;
   }
 
-  void agent_restored() override { dqn_->network().refresh(stream_); }
+  void agent_restored() override {
+    dqn_->network().refresh(stream_);
+    if (dqn_->prioritized()) dqn_->prioritized()->restored(stream_, *ring_);
+  }
 
  private:
   // Actions are random until learning starts.
@@ -91,18 +116,22 @@ class DqnTrainer final : public CollectingTrainer {
       env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
     });
     ring_->advance();
+    dqn_->store(stream_, *ring_);
     ring_head_ = ring_->head();
   }
 
   void update() {
-    dqn_->learn(stream_, *ring_, static_cast<std::uint64_t>(updates_), static_cast<float>(learning_rate_.at(rows())),
-                static_cast<float>(exploration_.temperature.at(rows())));
+    dqn_->learn(stream_, *ring_,
+                {.update = static_cast<std::uint64_t>(updates_),
+                 .learning_rate = static_cast<float>(learning_rate_.at(rows())),
+                 .temperature = static_cast<float>(exploration_.temperature.at(rows())),
+                 .beta = static_cast<float>(beta_.at(rows()))});
     ++updates_;
     if (updates_ % target_interval_ == 0) dqn_->update_target(stream_);
   }
 
   DqnConfig config_;
-  Schedule learning_rate_;
+  Schedule learning_rate_, beta_;
   ExplorationSchedule exploration_;
   std::int64_t learning_starts_, train_interval_, gradient_steps_, target_interval_;
   std::unique_ptr<Dqn> dqn_;

@@ -115,17 +115,17 @@ void MlpNetwork::backward(const Stream& stream, const float* /*parameters*/, con
                                         .x_stride = x.stride,
                                         .dy = dy.data,
                                         .dy_stride = dy.stride,
-                                        .dw = gradients + layer.weight,
-                                        .db = gradients + layer.bias,
+                                        .dw = gradients ? gradients + layer.weight : nullptr,
+                                        .db = gradients ? gradients + layer.bias : nullptr,
                                         .rows = rows,
                                         .in = layer.in,
                                         .out_stride = layer.out_stride,
                                         .out = layer.out};
     if (place.first && spec().one_hot()) {
-      embedding_backward_weights(stream, weights, input.classes);
+      if (gradients != nullptr) embedding_backward_weights(stream, weights, input.classes);
       continue;
     }
-    linear_backward_weights(stream, weights);
+    if (gradients != nullptr) linear_backward_weights(stream, weights);
     if (place.first && d_inputs == nullptr) continue;
     float* dx = place.first ? d_inputs : workspace + count * (kept_ + (l % 2) * widest_);
     linear_backward_data(
@@ -143,6 +143,44 @@ void MlpNetwork::backward(const Stream& stream, const float* /*parameters*/, con
                  // Towers before the last one add to what the towers after them left.
                  .accumulate = place.first && l + 1 < layers.size() && layers.back().tower != layer.tower});
     dy = {dx, x.stride};
+  }
+}
+
+void MlpNetwork::forward_tangent(const Stream& stream, const float* parameters, const float* direction,
+                                 NetworkInput input, int rows, float* workspace, float* tangents) const {
+  const auto count = static_cast<std::size_t>(rows);
+  Rows x{}, dx{};
+  for (std::size_t l = 0; l < places_.size(); ++l) {
+    const LayerLayout& layer = spec().layers()[l];
+    const Place& place = places_[l];
+    if (place.first) {
+      x = {input.features, spec().input_stride()};
+      dx = {nullptr, 0};
+    }
+    const Rows y = place.last ? Rows{nullptr, 0} : Rows{workspace + count * place.kept, layer.out_stride};
+    float* hidden = workspace + count * (kept_ + (l % 2) * widest_);
+    const LinearTangent op{.x = x.data,
+                           .x_stride = x.stride,
+                           .dx = dx.data,
+                           .dx_stride = dx.stride,
+                           .w = parameters + layer.weight,
+                           .dw = direction + layer.weight,
+                           .db = direction + layer.bias,
+                           .y = y.data,
+                           .y_stride = y.stride,
+                           .dy = place.last ? tangents + place.output_column : hidden,
+                           .dy_stride = place.last ? spec().output_stride() : layer.out_stride,
+                           .rows = rows,
+                           .in = layer.in,
+                           .out_stride = layer.out_stride,
+                           .activation = gemm_activation(layer.activation)};
+    if (place.first && spec().one_hot()) {
+      embedding_tangent(stream, op, input.classes);
+    } else {
+      linear_tangent(stream, op);
+    }
+    x = y;
+    dx = {op.dy, op.dy_stride};
   }
 }
 

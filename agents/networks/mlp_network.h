@@ -21,6 +21,8 @@ class MlpNetwork final : public Network {
   void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const override;
   void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input, int rows,
                 const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const override;
+  void forward_tangent(const Stream& stream, const float* parameters, const float* direction, NetworkInput input,
+                       int rows, float* workspace, float* tangents) const override;
 
  private:
   // Where a layer stands and where what belongs to it lies.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an algorithm knows of a network: a pure function of a parameter block, and its gradient.
+// What an algorithm knows of a network: a pure function of a parameter block, its gradient and its tangent.
 #pragma once
 
 #include <cstddef>
@@ -40,11 +40,17 @@ class Network {
                        float* workspace, float* outputs) const = 0;
   // Once after parameters changed and before any backward(): derives the weight layouts backward reads.
   virtual void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const = 0;
-  // Adds the parameters' gradient of this call's rows to gradients [parameter_count], in ascending row order; writes
-  // d_inputs [rows, input_stride] unless null. d_outputs [rows, output_stride] has zero padding.
+  // Adds the parameters' gradient of this call's rows to gradients [parameter_count], in ascending row order, unless
+  // null (an actor's pass through a critic wants d_inputs alone); writes d_inputs [rows, input_stride] unless null.
+  // d_outputs [rows, output_stride] has zero padding. What forward() kept stays: several backward() and
+  // forward_tangent() calls may follow one forward().
   virtual void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input,
                         int rows, const float* d_outputs, float* workspace, float* gradients,
                         float* d_inputs) const = 0;
+  // Forward-mode derivative: tangents [rows, output_stride] = how outputs change along `direction` [parameter_count]
+  // (padding zero) from `parameters`, with inputs held fixed. Reads what forward(keep = true) left of the same rows.
+  virtual void forward_tangent(const Stream& stream, const float* parameters, const float* direction,
+                               NetworkInput input, int rows, float* workspace, float* tangents) const = 0;
 
  protected:
   explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}

@@ -49,6 +49,17 @@ at::Tensor activated(const at::Tensor& x, Activation activation) {
   return x;
 }
 
+at::Tensor affine(const at::Tensor& x, const LayerLayout& layer, const float* block) {
+  const at::Tensor weight = weight_view(layer, block), bias = bias_view(layer, block);
+  return x.scalar_type() == at::kInt ? at::embedding(weight.t(), x) + bias : at::linear(x, weight, bias);
+}
+
+// x * activation'(.), from the activated value y.
+at::Tensor times_derivative(const at::Tensor& x, const at::Tensor& y, Activation activation) {
+  if (activation == Activation::kTanh) return x * (1 - y.square());
+  return activation == Activation::kRelu ? at::where(y > 0, x, 0) : x;
+}
+
 // One tower: linear layers in forward order, the heads being one of them.
 class TowerModule : public torch::nn::Module {
  public:
@@ -232,20 +243,49 @@ void TorchNetwork::backward(const Stream& stream, const float*, const float*, Ne
   with_readable_errors([&] {
     Workspace& own = workspace_of(workspace);
     if (own.outputs.empty()) throw RuntimeError("network=torch: backward without a forward that kept its graph");
-    std::vector<at::Tensor> leaves = own.training.parameters();
-    const std::vector<at::Tensor> views = own.training.gradient_views(gradients);
+    std::vector<at::Tensor> leaves, views;
+    if (gradients != nullptr) {
+      leaves = own.training.parameters();
+      views = own.training.gradient_views(gradients);
+    }
     const bool with_inputs = d_inputs != nullptr && !spec().one_hot();
     if (with_inputs) leaves.push_back(own.input);  // what is not listed costs nothing
+    if (leaves.empty()) return;
     const auto results =
-        torch::autograd::grad(own.outputs, leaves, own.training.output_views(spec(), d_outputs, rows), false, false);
+        torch::autograd::grad(own.outputs, leaves, own.training.output_views(spec(), d_outputs, rows), true, false);
     const at::NoGradGuard no_gradient;
     for (std::size_t p = 0; p < views.size(); ++p) views[p].add_(results[p]);
     if (with_inputs) {
       std::fill_n(d_inputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().input_stride()), 0.0f);
       view_of(d_inputs, {rows, spec().input_size()}, {spec().input_stride(), 1}).copy_(results.back());
     }
-    own.outputs.clear();
-    own.input.reset();
+  });
+}
+
+void TorchNetwork::forward_tangent(const Stream& stream, const float* parameters, const float* direction,
+                                   NetworkInput input, int rows, float*, float* tangents) const {
+  check_device(stream);
+  use_threads_of(stream);
+  with_readable_errors([&] {
+    const c10::InferenceMode inference_mode;
+    const std::vector<LayerLayout>& layers = spec().layers();
+    std::fill_n(tangents, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().output_stride()), 0.0f);
+    at::Tensor x, dx;
+    int column = 0;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      const LayerLayout& layer = layers[l];
+      if (l == 0 || layers[l - 1].tower != layer.tower) {
+        x = input_tensor(spec(), input, rows);
+        dx.reset();
+      }
+      const at::Tensor from_parameters = affine(x, layer, direction);
+      dx = dx.defined() ? from_parameters + at::linear(dx, weight_view(layer, parameters)) : from_parameters;
+      x = activated(affine(x, layer, parameters), layer.activation);
+      dx = times_derivative(dx, x, layer.activation);
+      if (l + 1 < layers.size() && layers[l + 1].tower == layer.tower) continue;
+      output_view(spec(), layer, tangents, rows, column).copy_(dx);
+      column += layer.out_stride;
+    }
   });
 }
 

@@ -12,8 +12,8 @@ namespace stampede {
 
 // The modules' tensors are views of the parameter blocks that calls pass, so optimisers and checkpoints see one layout
 // for every implementation. Unlike other networks it keeps something between calls: an autograd graph cannot lie in a
-// float block, so the workspace's address names the graph that forward(keep = true) built, which lives here until
-// backward() consumed it. Threads may share the object as long as each has its own workspace.
+// float block, so the workspace's address names the graph that forward(keep = true) built, which lives here until the
+// next such call replaces it. Threads may share the object as long as each has its own workspace.
 //
 // Every call throws RuntimeError for a CUDA stream and for whatever LibTorch reports, such as a class out of range.
 // It computes on stream.threads() threads, on one inside a parallel region; unlike MlpNetwork's, the last bits of its
@@ -30,9 +30,11 @@ class TorchNetwork final : public Network {
   void forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep, float* workspace,
                float* outputs) const override;
   void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const override;
-  // Throws RuntimeError unless forward(keep = true) was the workspace's last call that kept anything.
+  // Throws RuntimeError before the workspace's first forward(keep = true).
   void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input, int rows,
                 const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const override;
+  void forward_tangent(const Stream& stream, const float* parameters, const float* direction, NetworkInput input,
+                       int rows, float* workspace, float* tangents) const override;
 
  private:
   struct Workspace;

@@ -13,7 +13,7 @@ namespace stampede {
 namespace {
 
 struct TabularCase {
-  const char* id;
+  std::string id;
   EnvParameters parameters;
 };
 
@@ -96,16 +96,23 @@ TEST_P(Tabular, ProbabilitiesSumToOne) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Tabular,
-    testing::Values(TabularCase{"FrozenLake-v1", {}}, TabularCase{"FrozenLake-v1", {{"success_rate", "0.75"}}},
-                    TabularCase{"FrozenLake-v1", {{"desc", "FSFF,FHSH,FFFG"}, {"reward_schedule", "5,-2,-0.5"}}},
-                    TabularCase{"FrozenLake8x8-v1", {}}, TabularCase{"CliffWalking-v1", {}},
-                    TabularCase{"CliffWalkingSlippery-v1", {}}, TabularCase{"Taxi-v4", {}},
-                    TabularCase{"Taxi-v4", {{"is_rainy", "true"}}},
-                    TabularCase{"Taxi-v4", {{"is_rainy", "true"}, {"rainy_probability", "0.5"}}},
-                    TabularCase{"GridWorld-v0", {}}, TabularCase{"GridWorld-v0", {{"reward", "dense"}}}),
-    [](const auto& test) { return alphanumeric(test.param.id) + "_" + std::to_string(test.index); });
+// Every registered environment with a table, and parameters that change tables.
+std::vector<TabularCase> tabular_cases() {
+  std::vector<TabularCase> cases = {{"FrozenLake-v1", {{"success_rate", "0.75"}}},
+                                    {"FrozenLake-v1", {{"desc", "FSFF,FHSH,FFFG"}, {"reward_schedule", "5,-2,-0.5"}}},
+                                    {"Taxi-v4", {{"is_rainy", "true"}}},
+                                    {"Taxi-v4", {{"is_rainy", "true"}, {"rainy_probability", "0.5"}}},
+                                    {"GridWorld-v0", {{"reward", "dense"}}}};
+  const EnvRegistry registry = builtin_environments();
+  for (const EnvEntry& entry : registry.entries()) {
+    if (entry.transitions) cases.push_back({entry.spec.id, {}});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Tabular, testing::ValuesIn(tabular_cases()), [](const auto& test) {
+  return alphanumeric(test.param.id) + "_" + std::to_string(test.index);
+});
 
 TEST(FrozenLake, StartsUniformlyAmongTheStartTiles) {
   EnvRun run("FrozenLake-v1", {.size = 4096, .parameters = {{"desc", "FSFF,SHFH,FFSG"}}});

@@ -90,6 +90,27 @@ TEST(Reduce, ValuesAgreeWithPlainLoops) {
   }
 }
 
+TEST(Reduce, DotProducts) {
+  for (const std::size_t count : kSizes) {
+    const std::vector<float> x = noisy_values(count), y(x.rbegin(), x.rend());
+    double sum = 0.0, magnitude = 0.0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double product = static_cast<double>(x[i]) * static_cast<double>(y[i]);
+      sum += product, magnitude += std::fabs(product);
+    }
+    GuardedArray<float> scratch(reduce_scratch_size(count), 0.0f), a(x), b(y);
+    std::vector<float> one(1), two(1);
+    reduce_dot(Stream::cpu(1), x.data(), y.data(), count, scratch.data(), one.data());
+    reduce_dot(Stream::cpu(3), x.data(), y.data(), count, scratch.data(), two.data());
+    EXPECT_NEAR(one[0], sum, 1e-6 * magnitude) << count;
+    EXPECT_TRUE(same_bits(one, two)) << count;
+    for (const Schedule& schedule : simt::all_schedules()) {
+      const float emulated = emulated_reduce<SumOp>(Products{a.data(), b.data()}, count, schedule);
+      EXPECT_TRUE(same_bits(one, {emulated})) << count << " " << schedule.name();
+    }
+  }
+}
+
 TEST(Reduce, EmptyAndNotANumber) {
   EXPECT_EQ(cpu_reduce(reduce_sum, {}, 1), 0.0f);
   EXPECT_EQ(cpu_reduce(reduce_min, {}, 1), INFINITY);

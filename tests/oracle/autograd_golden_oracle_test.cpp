@@ -65,7 +65,7 @@ std::string policy_file(const std::vector<PolicyCase>& cases) {
   for (const PolicyCase& row : cases) {
     const PolicyReference r = policy_reference(row);
     const PpoLossConfig& c = row.config;
-    const PpoSample& s = row.sample;
+    const PolicySample& s = row.sample;
     Line line;
     line << c.clip << c.value_clip << c.entropy_weight << c.value_weight << s.old_log_prob << s.old_value << s.advantage
          << s.target << row.value << row.policy << row.log_sigma << row.action << r.policy_loss << r.value_loss

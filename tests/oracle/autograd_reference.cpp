@@ -2,6 +2,7 @@
 #include "tests/oracle/autograd_reference.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <map>
@@ -139,6 +140,27 @@ MlpReference mlp_reference(const NetworkSpec& spec, const float* parameters, Net
   for (const TensorLayout& t : spec.tensors()) scatter(leaves.at(t.name).grad(), t, reference.gradients);
   if (!spec.one_hot()) reference.d_inputs = padded(x.grad(), rows, spec.input_stride());
   return reference;
+}
+
+std::vector<double> tangent_reference(const NetworkSpec& spec, const float* parameters, const float* direction,
+                                      NetworkInput input, int rows) {
+  const NamedTensors leaves = parameter_leaves(spec, parameters), moves = parameter_leaves(spec, direction);
+  const at::Tensor weights = at::zeros({rows, spec.output_stride()}, at::kDouble).set_requires_grad(true);
+  at::Tensor loss = at::zeros({}, at::kDouble);
+  for (const auto& [column, y] : head_outputs(spec, leaves, input_leaf(spec, input, rows))) {
+    loss = loss + (y * weights.narrow(1, column, y.size(1))).sum();
+  }
+  std::vector<at::Tensor> parameter_list, move_list;
+  for (const auto& [name, leaf] : leaves) {
+    parameter_list.push_back(leaf);
+    move_list.push_back(moves.at(name).detach());
+  }
+  const auto gradients = torch::autograd::grad({loss}, parameter_list, {}, true, true, true);
+  at::Tensor along = at::zeros({}, at::kDouble);
+  for (std::size_t p = 0; p < gradients.size(); ++p) {
+    if (gradients[p].defined()) along = along + (gradients[p] * move_list[p]).sum();
+  }
+  return to_vector(torch::autograd::grad({along}, {weights})[0]);
 }
 
 PolicyReference policy_reference(const PolicyCase& row) {

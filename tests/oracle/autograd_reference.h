@@ -20,10 +20,15 @@ struct MlpReference {
 MlpReference mlp_reference(const NetworkSpec& spec, const float* parameters, NetworkInput input, int rows,
                            const float* d_outputs);
 
+// How outputs [rows, output_stride] change along `direction` [parameter_count], by differentiating autograd's gradient
+// with respect to the output weights it is linear in.
+std::vector<double> tangent_reference(const NetworkSpec& spec, const float* parameters, const float* direction,
+                                      NetworkInput input, int rows);
+
 // One row of a PPO minibatch: the policy's and the critic's outputs with what the rollout recorded.
 struct PolicyCase {
   PpoLossConfig config;
-  PpoSample sample;
+  PolicySample sample;
   std::vector<float> policy;     // logits, or means
   std::vector<float> log_sigma;  // empty for a categorical policy
   std::vector<float> action;     // an index for a categorical policy

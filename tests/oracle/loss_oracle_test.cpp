@@ -34,14 +34,14 @@ struct PolicyRow {
   }
 
   std::vector<float> d_policy, d_log_sigma;
-  float d_value, metrics[PpoRowMetrics::kSize] = {};
+  float d_value, metrics[PolicyRowMetrics::kSize] = {};
 };
 
 void expect_row(const PolicyCase& row, const PolicyReference& reference) {
   const PolicyRow native(row);
-  expect_close(native.metrics[PpoRowMetrics::kPolicyLoss], reference.policy_loss, kTolerance);
-  expect_close(native.metrics[PpoRowMetrics::kValueLoss], reference.value_loss, kTolerance);
-  expect_close(native.metrics[PpoRowMetrics::kEntropy], reference.entropy, kTolerance);
+  expect_close(native.metrics[PolicyRowMetrics::kPolicyLoss], reference.policy_loss, kTolerance);
+  expect_close(native.metrics[PolicyRowMetrics::kValueLoss], reference.value_loss, kTolerance);
+  expect_close(native.metrics[PolicyRowMetrics::kEntropy], reference.entropy, kTolerance);
   expect_close(native.d_value, reference.d_value, kTolerance);
   for (std::size_t j = 0; j < row.policy.size(); ++j) {
     expect_close(native.d_policy[j], reference.d_policy[j], kTolerance);
@@ -58,7 +58,7 @@ void check_policies(const std::vector<PolicyCase>& cases) {
     SCOPED_TRACE("case " + std::to_string(k));
     const PolicyReference reference = policy_reference(cases[k]);
     expect_row(cases[k], reference);
-    const bool held = PolicyRow(cases[k]).metrics[PpoRowMetrics::kClipFraction] > 0.0f;
+    const bool held = PolicyRow(cases[k]).metrics[PolicyRowMetrics::kClipFraction] > 0.0f;
     policy_branches.insert(held * 2 + (cases[k].sample.advantage > 0.0f));
     value_branches.insert((cases[k].config.value_clip > 0.0f) * 2 + (reference.d_value == 0.0));
   }

@@ -40,7 +40,7 @@ class Minibatches {
     measure();
   }
 
-  const PpoBatch& batch() const { return batch_; }
+  const RolloutBatch& batch() const { return batch_; }
   const MinibatchMoments& moments() const { return moments_; }
   // The row of the rollout at a position of the minibatch.
   std::size_t row(std::size_t position) const { return permutation()(static_cast<std::uint32_t>(position)); }
@@ -50,7 +50,7 @@ class Minibatches {
 
   void take() {
     ring_ = std::make_unique<TrajectoryRing>(shape_, arena_);
-    batch_ = PpoBatch::take(shape_, action_, rows_, arena_);
+    batch_ = RolloutBatch::take(shape_, action_, rows_, arena_);
   }
 
   void fill(int slot, const PolicyCase& row) {
@@ -80,7 +80,7 @@ class Minibatches {
   Arena arena_;
   RingShape shape_;
   std::unique_ptr<TrajectoryRing> ring_;
-  PpoBatch batch_;
+  RolloutBatch batch_;
   MinibatchMoments moments_{};
 };
 
@@ -92,7 +92,7 @@ struct Derivatives {
 Derivatives native_derivatives(const Minibatches& minibatch, const std::vector<PolicyCase>& cases,
                                const Space& action) {
   const std::size_t rows = cases.size();
-  std::vector<float> outputs(rows * kStride), metrics(rows * PpoRowMetrics::kSize);
+  std::vector<float> outputs(rows * kStride), metrics(rows * PolicyRowMetrics::kSize);
   for (std::size_t r = 0; r < rows; ++r) {
     const PolicyCase& row = cases[minibatch.row(r)];
     std::copy(row.policy.begin(), row.policy.end(), &outputs[r * kStride]);
@@ -107,7 +107,7 @@ Derivatives native_derivatives(const Minibatches& minibatch, const std::vector<P
         Stream::cpu(2), cases[0].config, layout, minibatch.batch(), &minibatch.moments(),
         {&outputs[begin * kStride], &d.d_outputs[begin * kStride],
          action.is_discrete() ? nullptr : &d.d_log_sigma[begin * 16], metrics.data(), static_cast<int>(begin), size});
-    for (int r = 0; r < size; ++r) d.count += metrics[static_cast<std::size_t>(PpoRowMetrics::kCount * size + r)];
+    for (int r = 0; r < size; ++r) d.count += metrics[static_cast<std::size_t>(PolicyRowMetrics::kCount * size + r)];
   }
   return d;
 }

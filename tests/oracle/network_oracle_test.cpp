@@ -108,6 +108,48 @@ TEST(NetworkOracle, TorchNetworkGradientsEqualAutograd) { check_all_shapes(load_
 
 NetworkSpec small_spec() { return shapes()[1].spec; }
 
+void check_tangents(const MakeNetwork& make) {
+  for (const Shape& shape : shapes()) {
+    for (const int rows : {1, 33}) {
+      SCOPED_TRACE(shape.name + ", " + std::to_string(rows) + " rows");
+      const NetworkCase c(shape.spec, rows), other(shape.spec, rows);
+      Buffer<float> direction(Device{}, c.parameters.size()), tangents(Device{}, c.d_outputs.size());
+      for (std::size_t i = 0; i < direction.size(); ++i) {
+        direction.data()[i] = other.parameters.data()[i] * random_value(77, i);  // keeps padding zero
+      }
+      const std::unique_ptr<Network> network = make(shape.spec);
+      Calls calls(*network, rows);
+      calls.forward(*network, c, true, c.parameters.data());
+      for (int pass = 0; pass < 2; ++pass) {  // a backward pass between them changes nothing
+        std::fill_n(tangents.data(), tangents.size(), 7.0f);
+        network->forward_tangent(calls.stream, c.parameters.data(), direction.data(), c.input(), rows,
+                                 calls.workspace.data(), tangents.data());
+        EXPECT_LT(
+            relative_error(tangents, tangent_reference(c.spec, c.parameters.data(), direction.data(), c.input(), rows)),
+            kTolerance);
+        calls.backward(*network, c, false);
+      }
+    }
+  }
+}
+
+TEST(NetworkOracle, NativeTangentsEqualAutograd) {
+  check_tangents([](const NetworkSpec& spec) { return std::make_unique<MlpNetwork>(spec); });
+}
+
+TEST(NetworkOracle, TorchNetworkTangentsEqualAutograd) { check_tangents(load_torch_networks()); }
+
+TEST(TorchNetwork, OneForwardServesSeveralBackwardPasses) {
+  const NetworkCase c(small_spec(), 33);
+  const auto network = load_torch_networks()(c.spec);
+  Calls calls(*network, 33);
+  calls.forward(*network, c, true, c.parameters.data());
+  for (int pass = 0; pass < 3; ++pass) calls.backward(*network, c, false);
+  MlpReference reference = mlp_reference(c.spec, c.parameters.data(), c.input(), 33, c.d_outputs.data());
+  for (double& gradient : reference.gradients) gradient *= 3.0;
+  EXPECT_LT(relative_error(calls.gradients, reference.gradients), kTolerance);
+}
+
 TEST(TorchNetwork, BackwardAddsToTheGradientBlock) {
   const NetworkCase c(small_spec(), 33);
   const auto network = load_torch_networks()(c.spec);

@@ -10,7 +10,8 @@
 #include "agents/dqn_steps.h"
 #include "agents/input_stage.h"
 #include "agents/normalizer.h"
-#include "agents/ppo_steps.h"
+#include "agents/policy_steps.h"
+#include "agents/rollout_batch.h"
 #include "replay/returns.h"
 #include "replay/uniform_sampler.h"
 #include "tests/parity/device_array.h"
@@ -144,9 +145,9 @@ TEST(LearnerParity, MinibatchesAndTheirMoments) {
     const int rows = 19 * environments, size = (rows + 1) / 2;
     const Space action = Space::discrete(2);
     Arena arena(stream.device());
-    PpoBatch::take(random.ring().shape(), action, rows, arena);
+    RolloutBatch::take(random.ring().shape(), action, rows, arena);
     arena.allocate("test");
-    const PpoBatch batch = PpoBatch::take(random.ring().shape(), action, rows, arena);
+    const RolloutBatch batch = RolloutBatch::take(random.ring().shape(), action, rows, arena);
     const Permutation permutation({1, 2, Purpose::kPermutation}, static_cast<std::uint32_t>(rows));
     gather_minibatch(stream, random.view(), action, {permutation, rows - size, size}, batch);
     const Buffer<MomentPart> parts(stream.device(), kMomentParts);

@@ -8,16 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "environments/environment_types.h"
 #include "sim/batched_env.h"
-#include "sim/envs/acrobot.h"
-#include "sim/envs/cartpole.h"
-#include "sim/envs/cliff_walking.h"
-#include "sim/envs/frozen_lake.h"
-#include "sim/envs/grid_world.h"
-#include "sim/envs/mountain_car.h"
-#include "sim/envs/mountain_car_continuous.h"
-#include "sim/envs/pendulum.h"
-#include "sim/envs/taxi.h"
 #include "tests/parity/ptx_machine.h"
 
 namespace stampede {
@@ -124,11 +116,12 @@ TEST_F(PtxTest, NoSpillsAndNoLocalMemory) {
 
 // Double precision is for a few parameters of the tabular environments only, never for a state.
 TEST_F(PtxTest, ContinuousEnvironmentsUseNoDoubles) {
-  for (const std::string type : {"CartPole", "Pendulum", "MountainCar", "MountainCarContinuous", "Acrobot"}) {
+  for_each_environment_type([&]<class E>(const std::string& type) {
+    if (E::specs[0].observation.is_discrete()) return;
     for (const ptx::Instruction& instruction : kernel("StepOp", type).code) {
       EXPECT_FALSE(instruction.has("f64")) << type << ": " << instruction.text;
     }
-  }
+  });
 }
 
 // A batch with its own memory, stepped either by the CPU's loop or by executing PTX.
@@ -206,18 +199,8 @@ void expect_same_steps(const ptx::Kernel& reset, const ptx::Kernel& step) {
 }
 
 TEST_F(PtxTest, StepsHaveTheBitsOfTheCpu) {
-  const auto check = [&]<class E>(E, const std::string& type) {
-    expect_same_steps<E>(kernel("ResetOp", type), kernel("StepOp", type));
-  };
-  check(CartPole{}, "CartPole");
-  check(Pendulum{}, "Pendulum");
-  check(MountainCar{}, "MountainCar");
-  check(MountainCarContinuous{}, "MountainCarContinuous");
-  check(Acrobot{}, "Acrobot");
-  check(FrozenLake{}, "FrozenLake");
-  check(CliffWalking{}, "CliffWalking");
-  check(Taxi{}, "Taxi");
-  check(GridWorld{}, "GridWorld");
+  for_each_environment_type(
+      [&]<class E>(const std::string& type) { expect_same_steps<E>(kernel("ResetOp", type), kernel("StepOp", type)); });
 }
 
 TEST_F(PtxTest, InterpreterNoticesAWrongInstruction) {

@@ -37,13 +37,13 @@ int check_policy_file(const std::string& name, bool gaussian) {
     SCOPED_TRACE(name + " row " + std::to_string(r));
     const auto number = [&](const char* label) { return static_cast<float>(file.number(r, label)); };
     const PpoLossConfig config{number("clip"), number("value_clip"), number("entropy_weight"), number("value_weight")};
-    const PpoSample sample{number("old_log_prob"), number("old_value"), number("advantage"), number("target")};
+    const PolicySample sample{number("old_log_prob"), number("old_value"), number("advantage"), number("target")};
     const std::vector<float> policy = floats(file.numbers(r, "output")),
                              log_sigma = floats(file.numbers(r, "log_sigma")),
                              action = floats(file.numbers(r, "action"));
     const int n = static_cast<int>(policy.size());
     std::vector<float> d_policy(policy.size()), d_log_sigma(log_sigma.size());
-    float metrics[PpoRowMetrics::kSize] = {};
+    float metrics[PolicyRowMetrics::kSize] = {};
     if (gaussian) {
       gaussian_policy_gradient(config, sample, policy.data(), log_sigma.data(), action.data(), n, 1.0f, d_policy.data(),
                                d_log_sigma.data(), metrics);
@@ -55,10 +55,10 @@ int check_policy_file(const std::string& name, bool gaussian) {
     expect_close(d_policy, file.numbers(r, "doutput"));
     expect_close(d_log_sigma, file.numbers(r, "dsigma"));
     expect_close(d_value, file.number(r, "d_value"));
-    expect_close(metrics[PpoRowMetrics::kPolicyLoss], file.number(r, "policy_loss"));
-    expect_close(metrics[PpoRowMetrics::kValueLoss], file.number(r, "value_loss"));
-    expect_close(metrics[PpoRowMetrics::kEntropy], file.number(r, "entropy"));
-    clipped += metrics[PpoRowMetrics::kClipFraction] > 0.0f;
+    expect_close(metrics[PolicyRowMetrics::kPolicyLoss], file.number(r, "policy_loss"));
+    expect_close(metrics[PolicyRowMetrics::kValueLoss], file.number(r, "value_loss"));
+    expect_close(metrics[PolicyRowMetrics::kEntropy], file.number(r, "entropy"));
+    clipped += metrics[PolicyRowMetrics::kClipFraction] > 0.0f;
   }
   EXPECT_EQ(file.rows.size(), 31u);
   return clipped;

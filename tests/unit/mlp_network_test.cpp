@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "kernels/buffer.h"
@@ -178,6 +179,116 @@ TEST(MlpNetwork, BatchSizeAndTilingChangeNoBit) {
     EXPECT_EQ(std::memcmp(whole.gradients.data(), tiled.gradients.data(), whole.gradients.size() * 4), 0) << tile;
     EXPECT_EQ(std::memcmp(whole.d_inputs.data(), tiled.d_inputs.data(), whole.d_inputs.size() * 4), 0) << tile;
   }
+}
+
+// A direction in every parameter, padding zero.
+std::vector<float> random_direction(const NetworkSpec& spec) {
+  std::vector<float> direction(spec.parameter_count());
+  for (const TensorLayout& t : spec.tensors()) {
+    for (int r = 0; r < t.rows; ++r) {
+      for (int c = 0; c < std::max(t.columns, 1); ++c) {
+        const std::size_t i =
+            t.offset + static_cast<std::size_t>(r) * t.row_stride + static_cast<std::size_t>(c) * t.column_stride;
+        direction[i] = random_value(23, i);
+      }
+    }
+  }
+  return direction;
+}
+
+struct Tangent {
+  explicit Tangent(Fixture& f) : direction(Device{}, f.parameters.size()), values(Device{}, f.outputs.size()) {
+    const std::vector<float> host = random_direction(f.network.spec());
+    std::copy(host.begin(), host.end(), direction.data());
+    std::fill_n(values.data(), values.size(), 7.0f);
+  }
+  void run(Fixture& f, int row, int count) {
+    f.network.forward_tangent(f.stream, f.parameters.data(), direction.data(), f.input(row), count, f.workspace.data(),
+                              values.data() + row * f.network.spec().output_stride());
+  }
+  Buffer<float> direction, values;
+};
+
+double weighted_sum(const Fixture& f, const Buffer<float>& values) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    sum += static_cast<double>(values.data()[i]) * static_cast<double>(f.d_outputs.data()[i]);
+  }
+  return sum;
+}
+
+TEST(MlpNetwork, TangentEqualsFiniteDifferences) {
+  for (const Activation activation : {Activation::kTanh, Activation::kRelu, Activation::kLinear}) {
+    for (const int rows : {1, 7, 33}) {
+      Fixture f(two_towers(activation), rows);
+      f.forward(0, rows, true, f.outputs.data());
+      Tangent tangent(f);
+      tangent.run(f, 0, rows);
+      const std::vector<double> inputs(f.inputs.data(), f.inputs.data() + f.inputs.size());
+      const auto moved = [&](double step) {
+        std::vector<double> parameters(f.parameters.data(), f.parameters.data() + f.parameters.size());
+        for (std::size_t i = 0; i < parameters.size(); ++i) {
+          parameters[i] += step * static_cast<double>(tangent.direction.data()[i]);
+        }
+        return loss_in_double(f, parameters, inputs);
+      };
+      const double expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+      ASSERT_NEAR(weighted_sum(f, tangent.values), expected, 3e-5 * (1.0 + std::fabs(expected)));
+      for (std::size_t i = 0; i < tangent.values.size(); ++i) {
+        const std::size_t column = i % 32;
+        if (column < 16 ? column >= 5 : column >= 17) {
+          ASSERT_EQ(tangent.values.data()[i], 0.0f) << "padding " << i;
+        }
+      }
+    }
+  }
+}
+
+// <d, J v> = <J^T d, v>, also after other backward passes on what one forward pass kept.
+TEST(MlpNetwork, TangentIsTheAdjointOfTheGradient) {
+  Fixture f(two_towers(), 257);
+  f.run(false);
+  Tangent tangent(f);
+  tangent.run(f, 0, f.rows);
+  double expected = 0.0;
+  for (std::size_t i = 0; i < f.gradients.size(); ++i) {
+    expected += static_cast<double>(f.gradients.data()[i]) * static_cast<double>(tangent.direction.data()[i]);
+  }
+  EXPECT_NEAR(weighted_sum(f, tangent.values), expected, 1e-4 * (1.0 + std::fabs(expected)));
+  const std::vector<float> first(f.gradients.data(), f.gradients.data() + f.gradients.size());
+  fill_zero(f.stream, f.gradients.data(), f.gradients.size() * sizeof(float));
+  f.backward(0, f.rows, false);
+  EXPECT_EQ(std::memcmp(first.data(), f.gradients.data(), first.size() * 4), 0);
+}
+
+TEST(MlpNetwork, TangentOfClassInputsEqualsThatOfFeatures) {
+  const std::vector<TowerSpec> towers = {{"q", {33}, Activation::kTanh, {{"value", 4, 1.0f}}}};
+  Fixture classes({31, true, towers}, 65), features({31, false, towers}, 65);
+  std::memcpy(features.parameters.data(), classes.parameters.data(), classes.parameters.size() * 4);
+  for (int r = 0; r < 65; ++r) {
+    for (int c = 0; c < 31; ++c) features.inputs.data()[r * 32 + c] = c == classes.classes[static_cast<std::size_t>(r)];
+  }
+  Tangent of_classes(classes), of_features(features);
+  for (const auto& [f, tangent] : {std::pair{&classes, &of_classes}, std::pair{&features, &of_features}}) {
+    f->forward(0, f->rows, true, f->outputs.data());
+    tangent->run(*f, 0, f->rows);
+  }
+  for (std::size_t i = 0; i < of_classes.values.size(); ++i) {
+    ASSERT_FLOAT_EQ(of_classes.values.data()[i], of_features.values.data()[i]);
+  }
+}
+
+TEST(MlpNetwork, TilingChangesNoBitOfTangents) {
+  Fixture whole(two_towers(), 257), tiled(two_towers(), 257);
+  Tangent one(whole), many(tiled);
+  whole.forward(0, 257, true, whole.outputs.data());
+  one.run(whole, 0, 257);
+  for (int row = 0; row < 257; row += 31) {
+    const int count = std::min(31, 257 - row);
+    tiled.forward(row, count, true, tiled.outputs.data());
+    many.run(tiled, row, count);
+  }
+  EXPECT_EQ(std::memcmp(one.values.data(), many.values.data(), one.values.size() * 4), 0);
 }
 
 TEST(MlpNetwork, ForwardWithoutKeepingGivesTheSameOutputs) {

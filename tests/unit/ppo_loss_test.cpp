@@ -15,10 +15,10 @@ struct Surrogate {
 };
 
 Surrogate surrogate(float advantage, float ratio) {
-  float metrics[PpoRowMetrics::kSize] = {};
-  const PpoSample sample{-1.0f, 0.0f, advantage, 0.0f};
+  float metrics[PolicyRowMetrics::kSize] = {};
+  const PolicySample sample{-1.0f, 0.0f, advantage, 0.0f};
   const float gradient = surrogate_gradient({}, sample, -1.0f + std::log(ratio), metrics);
-  return {-metrics[PpoRowMetrics::kPolicyLoss], -gradient, metrics[PpoRowMetrics::kClipFraction]};
+  return {-metrics[PolicyRowMetrics::kPolicyLoss], -gradient, metrics[PolicyRowMetrics::kClipFraction]};
 }
 
 TEST(PpoSurrogate, TakesTheSmallerInEveryQuadrant) {
@@ -43,9 +43,9 @@ TEST(PpoSurrogate, CountsEveryRatioOutsideTheInterval) {
 }
 
 TEST(PpoSurrogate, ApproximateKlIsRatioMinusOneMinusItsLogarithm) {
-  float metrics[PpoRowMetrics::kSize] = {};
+  float metrics[PolicyRowMetrics::kSize] = {};
   surrogate_gradient({}, {-1.0f, 0.0f, 1.0f, 0.0f}, -1.3f, metrics);
-  EXPECT_NEAR(metrics[PpoRowMetrics::kApproxKl], std::exp(-0.3) - 1 + 0.3, 1e-6);
+  EXPECT_NEAR(metrics[PolicyRowMetrics::kApproxKl], std::exp(-0.3) - 1 + 0.3, 1e-6);
 }
 
 struct Value {
@@ -53,11 +53,11 @@ struct Value {
 };
 
 Value value_loss(float value_clip, float value, float target) {
-  float metrics[PpoRowMetrics::kSize] = {};
+  float metrics[PolicyRowMetrics::kSize] = {};
   PpoLossConfig config;
   config.value_clip = value_clip;
   const float gradient = value_gradient(config, {0.0f, 1.0f, 0.0f, target}, value, metrics);
-  return {metrics[PpoRowMetrics::kValueLoss], gradient};
+  return {metrics[PolicyRowMetrics::kValueLoss], gradient};
 }
 
 TEST(PpoValueLoss, IsHalfTheSquaredError) {
@@ -77,13 +77,14 @@ TEST(PpoValueLoss, ClippingTakesTheLargerLoss) {
   EXPECT_NEAR(value_loss(0.2f, 1.1f, 3.0f).gradient, -1.9, 1e-6);
 }
 
-double total_loss(const PpoLossConfig& config, const PpoSample& sample, const std::vector<float>& logits, int action) {
-  float metrics[PpoRowMetrics::kSize] = {};
+double total_loss(const PpoLossConfig& config, const PolicySample& sample, const std::vector<float>& logits,
+                  int action) {
+  float metrics[PolicyRowMetrics::kSize] = {};
   std::vector<float> ignored(logits.size());
   categorical_policy_gradient(config, sample, logits.data(), static_cast<int>(logits.size()), action, 1.0f,
                               ignored.data(), metrics);
-  return static_cast<double>(metrics[PpoRowMetrics::kPolicyLoss]) -
-         static_cast<double>(config.entropy_weight * metrics[PpoRowMetrics::kEntropy]);
+  return static_cast<double>(metrics[PolicyRowMetrics::kPolicyLoss]) -
+         static_cast<double>(config.entropy_weight * metrics[PolicyRowMetrics::kEntropy]);
 }
 
 TEST(CategoricalPolicyGradient, MatchesFiniteDifferences) {
@@ -92,8 +93,8 @@ TEST(CategoricalPolicyGradient, MatchesFiniteDifferences) {
   const std::vector<float> logits{0.3f, -0.8f, 1.1f, 0.05f};
   for (const float advantage : {-1.4f, 0.0f, 0.9f}) {
     for (int action = 0; action < 4; ++action) {
-      const PpoSample sample{-1.45f, 0.0f, advantage, 0.0f};  // no ratio is at the edge of the interval
-      float metrics[PpoRowMetrics::kSize] = {};
+      const PolicySample sample{-1.45f, 0.0f, advantage, 0.0f};  // no ratio is at the edge of the interval
+      float metrics[PolicyRowMetrics::kSize] = {};
       std::vector<float> gradient(4);
       categorical_policy_gradient(config, sample, logits.data(), 4, action, 0.5f, gradient.data(), metrics);
       for (std::size_t j = 0; j < 4; ++j) {
@@ -110,28 +111,28 @@ TEST(CategoricalPolicyGradient, MatchesFiniteDifferences) {
 TEST(CategoricalPolicyGradient, EntropyBonusFlattensThePolicy) {
   PpoLossConfig config;
   config.entropy_weight = 1.0f;
-  float metrics[PpoRowMetrics::kSize] = {};
+  float metrics[PolicyRowMetrics::kSize] = {};
   std::vector<float> gradient(4);
-  const PpoSample no_advantage{-1.0f, 0.0f, 0.0f, 0.0f};
+  const PolicySample no_advantage{-1.0f, 0.0f, 0.0f, 0.0f};
   const std::vector<float> peaked{2.0f, 0.0f, 0.0f, 0.0f};
   categorical_policy_gradient(config, no_advantage, peaked.data(), 4, 0, 1.0f, gradient.data(), metrics);
   EXPECT_GT(gradient[0], 0.1f) << "descent must lower the highest logit";
   for (std::size_t j = 1; j < 4; ++j) EXPECT_LT(gradient[j], -0.03f);
   const std::vector<float> flat(4, 0.7f);
   categorical_policy_gradient(config, no_advantage, flat.data(), 4, 0, 1.0f, gradient.data(), metrics);
-  EXPECT_NEAR(metrics[PpoRowMetrics::kEntropy], std::log(4.0), 1e-6);
+  EXPECT_NEAR(metrics[PolicyRowMetrics::kEntropy], std::log(4.0), 1e-6);
   for (const float g : gradient) EXPECT_NEAR(g, 0.0, 1e-6);
 }
 
 struct GaussianCase {
   std::vector<float> means{0.4f, -1.0f}, log_sigma{-0.5f, 0.3f}, action{0.9f, 1.2f};
 
-  double loss(const PpoLossConfig& config, const PpoSample& sample) const {
-    float metrics[PpoRowMetrics::kSize] = {}, d_means[2], d_sigma[2];
+  double loss(const PpoLossConfig& config, const PolicySample& sample) const {
+    float metrics[PolicyRowMetrics::kSize] = {}, d_means[2], d_sigma[2];
     gaussian_policy_gradient(config, sample, means.data(), log_sigma.data(), action.data(), 2, 1.0f, d_means, d_sigma,
                              metrics);
-    return static_cast<double>(metrics[PpoRowMetrics::kPolicyLoss]) -
-           static_cast<double>(config.entropy_weight * metrics[PpoRowMetrics::kEntropy]);
+    return static_cast<double>(metrics[PolicyRowMetrics::kPolicyLoss]) -
+           static_cast<double>(config.entropy_weight * metrics[PolicyRowMetrics::kEntropy]);
   }
 };
 
@@ -143,19 +144,19 @@ TEST(GaussianPolicyGradient, SumsLogDensitiesOverDimensions) {
     expected += -0.5 * z * z - std::log(sigma) - 0.5 * std::log(2 * M_PI);
   }
   // A ratio of one tells that the log density is the old one.
-  float metrics[PpoRowMetrics::kSize] = {}, d_means[2], d_sigma[2];
-  gaussian_policy_gradient({}, {static_cast<float>(expected), 0.0f, 1.0f, 0.0f}, c.means.data(), c.log_sigma.data(),
-                           c.action.data(), 2, 1.0f, d_means, d_sigma, metrics);
-  EXPECT_NEAR(metrics[PpoRowMetrics::kPolicyLoss], -1.0, 2e-6);
-  EXPECT_NEAR(metrics[PpoRowMetrics::kEntropy], 1.0 + std::log(2 * M_PI) - 0.5 + 0.3, 1e-5);
+  float metrics[PolicyRowMetrics::kSize] = {}, d_means[2], d_sigma[2];
+  gaussian_policy_gradient(PpoLossConfig{}, PolicySample{static_cast<float>(expected), 0.0f, 1.0f, 0.0f},
+                           c.means.data(), c.log_sigma.data(), c.action.data(), 2, 1.0f, d_means, d_sigma, metrics);
+  EXPECT_NEAR(metrics[PolicyRowMetrics::kPolicyLoss], -1.0, 2e-6);
+  EXPECT_NEAR(metrics[PolicyRowMetrics::kEntropy], 1.0 + std::log(2 * M_PI) - 0.5 + 0.3, 1e-5);
 }
 
 TEST(GaussianPolicyGradient, MatchesFiniteDifferences) {
   PpoLossConfig config;
   config.entropy_weight = 0.2f;
-  const PpoSample sample{-5.0f, 0.0f, -0.7f, 0.0f};
+  const PolicySample sample{-5.0f, 0.0f, -0.7f, 0.0f};
   const GaussianCase c;
-  float metrics[PpoRowMetrics::kSize] = {}, d_means[2], d_sigma[2];
+  float metrics[PolicyRowMetrics::kSize] = {}, d_means[2], d_sigma[2];
   gaussian_policy_gradient(config, sample, c.means.data(), c.log_sigma.data(), c.action.data(), 2, 1.0f, d_means,
                            d_sigma, metrics);
   for (std::size_t j = 0; j < 2; ++j) {

@@ -21,7 +21,7 @@ class PpoRig {
         config_(config),
         stream_(Stream::cpu()),
         arena_(Device{}) {
-    config_.network.hidden = {16};
+    config_.actor_critic.network.hidden = {16};
     const EnvSpec& spec = entry_.spec;
     const bool continuous = !spec.action.is_discrete();
     shape_ = {environments,
@@ -34,21 +34,21 @@ class PpoRig {
     arena_.allocate("test");
     make();
     env_->reset(stream_, ring_->obs(0));
-    ppo_->initialize(stream_);
+    agent().initialize(stream_);
   }
 
   void collect() {
     ring_->begin_rollout(stream_);
     const auto first = static_cast<std::uint64_t>(ring_->head());
     for (int t = 0; t < shape_.rows; ++t) {
-      ppo_->act(stream_, request(t, first, ActionMode::kSample));
+      agent().act(stream_, request(t, first, ActionMode::kSample));
       env_->step(stream_, 0, shape_.environments,
                  {ring_->records(t), ring_->obs(t + 1), first + static_cast<std::uint64_t>(t)});
     }
-    ppo_->evaluate_head(stream_, request(shape_.rows, first, ActionMode::kSample));
+    agent().evaluate_head(stream_, request(shape_.rows, first, ActionMode::kSample));
     ring_->advance(shape_.rows);
   }
-  Ppo::ActRequest request(int t, std::uint64_t first, ActionMode mode) {
+  ActorCritic::ActRequest request(int t, std::uint64_t first, ActionMode mode) {
     return {ring_->obs(t),
             ring_->records(t),
             ring_->extra(t),
@@ -58,14 +58,14 @@ class PpoRig {
             0,
             mode};
   }
-  PpoMetrics learn(float learning_rate, std::uint64_t iteration = 0) {
+  PolicyMetrics learn(float learning_rate, std::uint64_t iteration = 0) {
     ppo_->learn(stream_, *ring_, {learning_rate, config_.clip, config_.entropy_weight, iteration});
-    return ppo_->read_metrics(stream_);
+    return agent().read_metrics(stream_);
   }
   // Parameters, moments and step.
   std::vector<float> learner() const {
     std::vector<float> all;
-    TrainableNetwork& n = ppo_->network();
+    const TrainableNetwork& n = ppo_->actor_critic().network();
     for (const View<float>& view : {n.parameter_block(), n.first_moment(), n.second_moment()}) {
       all.insert(all.end(), view.data, view.data + view.size());
     }
@@ -75,17 +75,17 @@ class PpoRig {
 
   const RingView& view() const { return ring_->view(); }
   TrajectoryRing& ring() { return *ring_; }
-  Ppo& ppo() { return *ppo_; }
+  ActorCritic& agent() { return ppo_->actor_critic(); }
   const Stream& stream() const { return stream_; }
 
  private:
   void make() {
     env_ = entry_.make({}, shape_.environments, 3, 0, arena_);
     ring_ = std::make_unique<TrajectoryRing>(shape_, arena_);
-    const NetworkSpec spec = Ppo::network_spec(config_, entry_.spec.observation, entry_.spec.action);
-    ppo_ =
-        std::make_unique<Ppo>(config_, entry_.spec.observation, entry_.spec.action, std::make_shared<MlpNetwork>(spec),
-                              shape_, 1, shape_.environments, 9, stream_, arena_);
+    const NetworkSpec spec =
+        ActorCritic::network_spec(config_.actor_critic, entry_.spec.observation, entry_.spec.action);
+    ppo_ = std::make_unique<Ppo>(config_, entry_.spec.action, std::make_shared<MlpNetwork>(spec), shape_, 1,
+                                 shape_.environments, 9, stream_, arena_);
   }
 
   EnvRegistry registry_;

@@ -26,9 +26,9 @@ class MinibatchSteps : public testing::Test {
         static_cast<float*>(hand_.ring().obs(t))[i] = static_cast<float>(t * kEnvironments + i);
       }
     }
-    PpoBatch::take(shape(), action_, kSize, arena_);
+    RolloutBatch::take(shape(), action_, kSize, arena_);
     arena_.allocate("test");
-    batch_ = PpoBatch::take(shape(), action_, kSize, arena_);
+    batch_ = RolloutBatch::take(shape(), action_, kSize, arena_);
   }
 
   static RingShape shape() { return {kEnvironments, kRows, 1, ObsType::kFloat32, RecordLayout::for_action_size(1), 4}; }
@@ -46,7 +46,7 @@ class MinibatchSteps : public testing::Test {
   Permutation permutation_{{1, 2, Purpose::kPermutation}, kSize};
   HandRing hand_;
   Arena arena_;
-  PpoBatch batch_;
+  RolloutBatch batch_;
 };
 
 TEST_F(MinibatchSteps, SlicesOfThePermutationVisitEveryRowOnce) {
@@ -102,7 +102,7 @@ TEST_F(MinibatchSteps, ResetRowsGetNoGradient) {
   gather(0, kSize);
   const PolicyLayout layout{action_, 16, 0, 2, nullptr};
   std::vector<float> outputs(kSize * 16, 0.25f), d_outputs(kSize * 16, 0.0f);
-  std::vector<float> metrics(kSize * PpoRowMetrics::kSize, 9.0f);
+  std::vector<float> metrics(kSize * PolicyRowMetrics::kSize, 9.0f);
   for (std::size_t r = 0; r < kSize; ++r) {
     for (std::size_t j = 0; j < 3; ++j) d_outputs[r * 16 + j] = 9.0f;
   }
@@ -116,8 +116,8 @@ TEST_F(MinibatchSteps, ResetRowsGetNoGradient) {
     double magnitude = 0.0;
     for (std::size_t j = 0; j < 3; ++j) magnitude += std::abs(static_cast<double>(d_outputs[r * 16 + j]));
     EXPECT_EQ(magnitude > 0.0, valid) << r;
-    EXPECT_EQ(metrics[PpoRowMetrics::kCount * kSize + r], valid ? 1.0f : 0.0f);
-    EXPECT_TRUE(valid || metrics[PpoRowMetrics::kValueLoss * kSize + r] == 0.0f);
+    EXPECT_EQ(metrics[PolicyRowMetrics::kCount * kSize + r], valid ? 1.0f : 0.0f);
+    EXPECT_TRUE(valid || metrics[PolicyRowMetrics::kValueLoss * kSize + r] == 0.0f);
     for (std::size_t j = 3; j < 16; ++j) EXPECT_EQ(d_outputs[r * 16 + j], 0.0f) << "padding";
   }
   EXPECT_GT(valid_rows, 20);

@@ -26,12 +26,12 @@ TEST(Ppo, FirstRatioIsExactlyOne) {
     for (const bool normalize : {false, true}) {
       for (const bool shared : {false, true}) {
         PpoConfig config = one_pass();
-        config.normalize_observations = config.normalize_rewards = normalize;
-        config.shared_torso = shared;
+        config.actor_critic.normalize_observations = config.actor_critic.normalize_rewards = normalize;
+        config.actor_critic.shared_torso = shared;
         PpoRig rig(env, config, 33, 17);
         for (std::uint64_t iteration = 0; iteration < 3; ++iteration) {
           rig.collect();
-          const PpoMetrics metrics = rig.learn(0.01f, iteration);
+          const PolicyMetrics metrics = rig.learn(0.01f, iteration);
           EXPECT_EQ(metrics.approx_kl, 0.0) << env << iteration;
           EXPECT_EQ(metrics.clip_fraction, 0.0) << env;
           EXPECT_NEAR(metrics.policy_loss, 0.0, 1e-5) << env;
@@ -46,7 +46,7 @@ TEST(Ppo, LaterMinibatchesHaveMoved) {
   PpoConfig config;
   PpoRig rig("CartPole-v1", config, 8, 32);
   rig.collect();
-  const PpoMetrics metrics = rig.learn(0.01f);
+  const PolicyMetrics metrics = rig.learn(0.01f);
   EXPECT_GT(metrics.approx_kl, 1e-5);
   EXPECT_EQ(metrics.optimizer_steps, config.epochs * config.minibatches);
 }
@@ -59,7 +59,7 @@ TEST(Ppo, AnEpochUsesEveryValidRowOnce) {
     config.minibatches = minibatches;
     PpoRig rig("EpisodeClock-v0", config, 3, 11);
     rig.collect();
-    const PpoMetrics metrics = rig.learn(0.0f);
+    const PolicyMetrics metrics = rig.learn(0.0f);
     double loss = 0.0, count = 0.0;
     for (std::size_t index = 0; index < 33; ++index) {
       if (!(rig.view().flags(index) & kValid)) continue;
@@ -98,7 +98,7 @@ TEST(Ppo, TargetKlStopsTheIteration) {
     config.target_kl = target_kl;
     PpoRig rig("CartPole-v1", config, 8, 32);
     rig.collect();
-    const PpoMetrics metrics = rig.learn(0.05f);
+    const PolicyMetrics metrics = rig.learn(0.05f);
     EXPECT_EQ(metrics.stopped, target_kl > 0.0f);
     return rig.learner();
   };
@@ -154,7 +154,7 @@ TEST(Ppo, LargerEntropyWeightGivesAFlatterPolicy) {
 // A wide Gaussian on Pendulum's [-2, 2]: the environment gets the clipped action, the learner its own sample.
 TEST(Ppo, ContinuousSamplesAreStoredUnclipped) {
   PpoConfig config;
-  config.initial_log_sigma = 1.0f;
+  config.actor_critic.initial_log_sigma = 1.0f;
   PpoRig rig("Pendulum-v1", config, 257, 2);
   rig.collect();
   int clipped = 0;
@@ -174,23 +174,23 @@ TEST(Ppo, ContinuousSamplesAreStoredUnclipped) {
 
 TEST(Ppo, GreedyActionsAreTheModeAndDrawNothing) {
   PpoRig rig("Pendulum-v1", PpoConfig{}, 33, 2);
-  rig.ppo().act(rig.stream(), rig.request(0, 0, ActionMode::kGreedy));
+  rig.agent().act(rig.stream(), rig.request(0, 0, ActionMode::kGreedy));
   const std::vector<std::uint32_t> first(rig.ring().records(0), rig.ring().records(0) + 33 * 4);
-  rig.ppo().act(rig.stream(), rig.request(0, 100, ActionMode::kGreedy));
+  rig.agent().act(rig.stream(), rig.request(0, 100, ActionMode::kGreedy));
   EXPECT_EQ(first, std::vector<std::uint32_t>(rig.ring().records(0), rig.ring().records(0) + 33 * 4));
-  rig.ppo().act(rig.stream(), rig.request(0, 0, ActionMode::kSample));
+  rig.agent().act(rig.stream(), rig.request(0, 0, ActionMode::kSample));
   EXPECT_NE(first, std::vector<std::uint32_t>(rig.ring().records(0), rig.ring().records(0) + 33 * 4));
 }
 
 TEST(Ppo, ActionsDoNotDependOnTheBatchAroundThem) {
   PpoRig rig("CartPole-v1", PpoConfig{}, 257, 2);
-  rig.ppo().act(rig.stream(), rig.request(0, 7, ActionMode::kSample));
+  rig.agent().act(rig.stream(), rig.request(0, 7, ActionMode::kSample));
   const std::vector<std::uint32_t> whole(rig.ring().records(0), rig.ring().records(0) + 257 * 4);
   for (int begin = 0; begin < 257; begin += 64) {
-    Ppo::ActRequest part = rig.request(0, 7, ActionMode::kSample);
+    ActorCritic::ActRequest part = rig.request(0, 7, ActionMode::kSample);
     part.begin = begin;
     part.end = std::min(257, begin + 64);
-    rig.ppo().act(rig.stream(), part);
+    rig.agent().act(rig.stream(), part);
   }
   EXPECT_EQ(whole, std::vector<std::uint32_t>(rig.ring().records(0), rig.ring().records(0) + 257 * 4));
 }

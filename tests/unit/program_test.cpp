@@ -245,5 +245,16 @@ TEST_F(Program, HelpAndListsSayWhatThereIs) {
   EXPECT_NE(succeed({"list", "keys", "dqn", "CartPole-v1"}).out.find("target_interval"), std::string::npos);
 }
 
+// The README's tables of environments and algorithms are what the program prints.
+TEST_F(Program, ReadmeListsWhatThereIs) {
+  std::ifstream file(std::string(STAMPEDE_SOURCE_DIR) + "/README.md");
+  std::stringstream readme;
+  readme << file.rdbuf();
+  for (const char* what : {"env", "algo"}) {
+    const std::string table = succeed({"list", what, "--markdown"}).out;
+    EXPECT_NE(readme.str().find(table), std::string::npos) << "README.md needs this table:\n" << table;
+  }
+}
+
 }  // namespace
 }  // namespace stampede

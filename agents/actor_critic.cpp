@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/actor_critic.h"
+
+#include <utility>
+
+#include "agents/row_metrics.h"
+#include "kernels/buffer.h"
+#include "kernels/gemm.h"
+
+namespace stampede {
+namespace {
+
+constexpr float kValueGain = 1.0f;
+constexpr float kPolicyGain = 0.01f;  // small, so that the first policy is close to uniform
+
+}  // namespace
+
+NetworkSpec ActorCritic::network_spec(const ActorCriticConfig& config, const Space& observation, const Space& action) {
+  const HeadSpec policy{"policy", action.is_discrete() ? action.count : action.size, kPolicyGain};
+  const HeadSpec value{"value", 1, kValueGain};
+  std::vector<TowerSpec> towers;
+  if (config.shared_torso) {
+    towers = {config.network.tower("torso", {policy, value})};
+  } else {
+    towers = {config.network.tower("actor", {policy}), config.network.tower("critic", {value})};
+  }
+  std::vector<VectorSpec> vectors;
+  if (!action.is_discrete()) vectors = {{"log_sigma", action.size, config.initial_log_sigma}};
+  const bool one_hot = observation.is_discrete();
+  return NetworkSpec(one_hot ? observation.count : observation.size, one_hot, std::move(towers), std::move(vectors),
+                     config.network.initialization);
+}
+
+ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, std::shared_ptr<const Network> network,
+                         const ActorCriticShape& shape, std::uint64_t seed, const Stream& stream, Arena& arena)
+    : action_(action),
+      ring_(shape.ring),
+      seed_(seed),
+      max_groups_(gradient_groups(stream, *network, shape.batch_rows)),
+      tile_rows_(tile_rows(stream, *network, shape.batch_rows)),
+      network_(std::move(network), config.optimizer, max_groups_, arena),
+      observations_(config.normalize_observations, shape.ring, arena),
+      rewards_(config.normalize_rewards, shape.ring.environments, arena) {
+  const NetworkSpec& spec = network_.spec();
+  layout_ = {action, spec.output_stride(), spec.head("policy").column, spec.head("value").column,
+             action.is_discrete() ? nullptr : network_.parameters() + spec.vector_offset("log_sigma")};
+  for (int w = 0; w < shape.workers; ++w) {
+    act_scratch_.push_back(take_scratch(shape.act_rows, false, arena));
+    learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
+  }
+  group_metrics_ = arena.take<double>(static_cast<std::size_t>(max_groups_ * PolicyRowMetrics::kSize));
+  metric_totals_ = arena.take<double>(PolicyRowMetrics::kSize);
+}
+
+ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& arena) const {
+  const NetworkSpec& spec = network_.spec();
+  const auto n = static_cast<std::size_t>(rows);
+  const std::size_t outputs = n * static_cast<std::size_t>(spec.output_stride());
+  Scratch scratch;
+  scratch.inputs = InputRows::take(spec, rows, arena);
+  scratch.workspace = arena.take<float>(network_.network().workspace_size(rows, gradient)).data;
+  scratch.outputs = arena.take<float>(outputs).data;
+  if (!gradient) return scratch;
+  scratch.d_outputs = arena.take<float>(outputs).data;
+  if (!action_.is_discrete()) scratch.d_log_sigma = arena.take<float>(n * 16).data;
+  scratch.metrics = arena.take<float>(n * PolicyRowMetrics::kSize).data;
+  return scratch;
+}
+
+void ActorCritic::initialize(const Stream& stream) {
+  network_.initialize(stream, seed_);
+  observations_.initialize(stream);
+  rewards_.initialize(stream);
+}
+
+void ActorCritic::refresh(const Stream& stream) {
+  network_.refresh(stream);
+  observations_.refresh(stream);
+  rewards_.refresh(stream);
+}
+
+PolicyRows ActorCritic::policy_rows(const ActRequest& request, const Scratch& scratch) const {
+  return {scratch.outputs,
+          request.records,
+          request.extra,
+          ring_.extra_size,
+          ring_.record,
+          request.begin,
+          request.end - request.begin};
+}
+
+void ActorCritic::infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const {
+  const int rows = request.end - request.begin;
+  prepare_inputs(stream, network_.spec(), observations_, request.obs, request.begin, rows, scratch.inputs);
+  network_.network().forward(stream, network_.parameters(), scratch.inputs.input(), rows, false, scratch.workspace,
+                             scratch.outputs);
+}
+
+void ActorCritic::act(const Stream& stream, const ActRequest& request) const {
+  const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
+  infer(stream, request, scratch);
+  choose_actions(stream, layout_, policy_rows(request, scratch),
+                 {request.seed.value_or(seed_), request.row, Purpose::kAction}, request.mode);
+}
+
+void ActorCritic::evaluate_head(const Stream& stream, const ActRequest& request) const {
+  const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
+  infer(stream, request, scratch);
+  store_values(stream, layout_, policy_rows(request, scratch));
+}
+
+void ActorCritic::begin_update(const Stream& stream, const RingView& ring, float gamma) {
+  fill_zero(stream, &network_.state()->stop, sizeof(LearnerState::stop));
+  rewards_.update(stream, ring, gamma);
+}
+
+PolicyTile ActorCritic::forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const {
+  const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
+  prepare_inputs(stream, network_.spec(), observations_, obs, begin, rows, scratch.inputs);
+  network_.network().forward(stream, network_.parameters(), scratch.inputs.input(), rows, true, scratch.workspace,
+                             scratch.outputs);
+  return {scratch.outputs, scratch.d_outputs, scratch.d_log_sigma, scratch.metrics, begin, rows};
+}
+
+void ActorCritic::backward(const Stream& stream, const PolicyTile& tile, int group, int worker) {
+  const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
+  float* const gradients = network_.gradients(group);
+  network_.network().backward(stream, network_.parameters(), network_.prepared(), scratch.inputs.input(), tile.rows,
+                              tile.d_outputs, scratch.workspace, gradients, nullptr);
+  if (tile.d_log_sigma) {
+    // A free vector of parameters is a bias without inputs.
+    linear_backward_weights(stream, {nullptr, 0, tile.d_log_sigma, 16, nullptr,
+                                     gradients + network_.spec().vector_offset("log_sigma"), tile.rows, 0, 16});
+  }
+  add_row_metrics(stream, tile.metrics, tile.rows, PolicyRowMetrics::kSize,
+                  group_metrics_.data + group * PolicyRowMetrics::kSize);
+}
+
+void ActorCritic::update(const Stream& stream, int groups, float target_kl, float learning_rate) {
+  last_groups_ = groups;
+  finish_minibatch_metrics(stream, {group_metrics_.data, metric_totals_.data, groups}, target_kl, network_.state());
+  network_.update(stream, groups, learning_rate);
+}
+
+PolicyMetrics ActorCritic::read_metrics(const Stream& stream) {
+  PolicyMetrics metrics = read_policy_metrics(stream, metric_totals_, network_.state());
+  // An update leaves the sum over groups in the first one; a stopped update leaves the groups as they are.
+  const int groups = metrics.stopped || metrics.failed ? last_groups_ : 1;
+  measure_gradient_parts(network_.spec(), to_host(stream, network_.gradient_block(groups)), metrics);
+  return metrics;
+}
+
+}  // namespace stampede

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Actor and critic as all policy-gradient methods use them: network, normalisers, acting, and the gradient of a batch.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "agents/input_stage.h"
+#include "agents/normalizer.h"
+#include "agents/policy_metrics.h"
+#include "agents/policy_tile.h"
+#include "agents/trainable_network.h"
+
+namespace stampede {
+
+struct ActorCriticConfig {
+  NetworkShape network;
+  bool shared_torso = false;
+  float initial_log_sigma = 0.0f;
+  bool normalize_observations = false;
+  bool normalize_rewards = false;
+  OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
+};
+
+// What memory an actor-critic takes.
+struct ActorCriticShape {
+  RingShape ring;      // T = rollout rows, extra_size = RolloutExtra::size(...)
+  int workers = 1;     // threads that act or learn at the same time
+  int act_rows = 1;    // most rows of one act() call
+  int batch_rows = 1;  // most rows of one accumulate() call
+};
+
+class ActorCritic {
+ public:
+  // One tower with both heads, or a tower for each; heads "policy" and "value", vector "log_sigma" when continuous.
+  static NetworkSpec network_spec(const ActorCriticConfig& config, const Space& observation, const Space& action);
+
+  ActorCritic(const ActorCriticConfig& config, const Space& action, std::shared_ptr<const Network> network,
+              const ActorCriticShape& shape, std::uint64_t seed, const Stream& stream, Arena& arena);
+
+  // Fresh parameters, normalisers that change nothing yet.
+  void initialize(const Stream& stream);
+  // Derives what a checkpoint does not keep.
+  void refresh(const Stream& stream);
+
+  // Actions for environments [begin, end) at one row, written to records and (unless null) extra.
+  struct ActRequest {
+    const void* obs;         // [N, D]
+    std::uint32_t* records;  // [N, record words]
+    float* extra;            // [N, extra_size]
+    int begin, end;
+    std::uint64_t row;
+    int worker;
+    ActionMode mode;
+    // Draws of an evaluation come from its own seed, those of training from the agent's.
+    std::optional<std::uint64_t> seed = {};
+  };
+  void act(const Stream& stream, const ActRequest& request) const;
+  // Values of the head slot's observations, the bootstrap of rollouts that were cut.
+  void evaluate_head(const Stream& stream, const ActRequest& request) const;
+
+  // A new iteration: a stop of the last one ends, and rewards are scaled by statistics that include the new rollout.
+  void begin_update(const Stream& stream, const RingView& ring, float gamma);
+  // The observations of a rollout that was learnt from enter the statistics of the next.
+  void end_update(const Stream& stream, const RingView& ring) { observations_.update(stream, ring); }
+
+  // Gradient of the mean loss of rows [0, size) of obs [M, D] (as in the ring): every group's tiles go forward, through
+  // loss(stream, tile) and backward. Returns the number of groups. Stream-ordered.
+  template <class TileLoss>
+  int accumulate(const Stream& stream, const void* obs, int size, const TileLoss& loss) {
+    const int groups = gradient_groups(stream, network_.network(), size);
+    for_each_group(stream, size, groups, [&](int group, int begin, int end, int worker, const Stream& serial) {
+      network_.clear_gradients(serial, group);
+      for (int first = begin; first < end; first += tile_rows_) {
+        const PolicyTile tile = forward(serial, obs, first, std::min(tile_rows_, end - first), worker);
+        loss(serial, tile);
+        backward(serial, tile, group, worker);
+      }
+    });
+    return groups;
+  }
+  // One optimiser step from the groups of accumulate(), unless their mean KL exceeds 1.5 target_kl (0 = never), which
+  // stops the iteration. Stream-ordered.
+  void update(const Stream& stream, int groups, float target_kl, float learning_rate);
+
+  // Waits for the stream, reads and clears the sums since the last call.
+  PolicyMetrics read_metrics(const Stream& stream);
+
+  const PolicyLayout& layout() const { return layout_; }
+  const Space& action() const { return action_; }
+  TrainableNetwork& network() { return network_; }
+  const TrainableNetwork& network() const { return network_; }
+  ObservationNormalizer& observation_normalizer() { return observations_; }
+  RewardScaler& reward_scaler() { return rewards_; }
+
+ private:
+  struct Scratch {
+    InputRows inputs;
+    float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *d_log_sigma = nullptr, *metrics = nullptr;
+  };
+  Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
+  void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
+  PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
+  PolicyTile forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const;
+  void backward(const Stream& stream, const PolicyTile& tile, int group, int worker);
+
+  Space action_;
+  RingShape ring_;
+  std::uint64_t seed_;
+  int max_groups_, tile_rows_;
+  int last_groups_ = 1;  // of the latest update
+  TrainableNetwork network_;
+  ObservationNormalizer observations_;
+  RewardScaler rewards_;
+  PolicyLayout layout_;
+  std::vector<Scratch> act_scratch_;    // per worker
+  std::vector<Scratch> learn_scratch_;  // per worker
+  View<double> group_metrics_;          // [groups, PolicyRowMetrics::kSize]
+  View<double> metric_totals_;          // [PolicyRowMetrics::kSize]
+};
+
+}  // namespace stampede

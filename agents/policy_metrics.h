@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every policy-gradient method reports, whether its policy collapses included: sums on the device, means on the
+// host.
+#pragma once
+
+#include <vector>
+
+#include "agents/losses/policy_loss.h"
+#include "agents/networks/network_spec.h"
+#include "kernels/optimizer.h"
+#include "kernels/stream.h"
+#include "kernels/view.h"
+
+namespace stampede {
+
+// Means over an iteration's minibatches.
+struct PolicyMetrics {
+  double policy_loss, value_loss, entropy, approx_kl, clip_fraction, explained_variance;
+  double gradient_norm;  // of the last update, before clipping, like its parts
+  double actor_gradient_norm, critic_gradient_norm, torso_gradient_norm;
+  std::int64_t optimizer_steps;
+  bool stopped, failed;
+};
+
+struct MetricGroups {
+  double* groups;  // [groups, PolicyRowMetrics::kSize]
+  double* totals;  // [PolicyRowMetrics::kSize]
+  int count;
+};
+// After all groups of a minibatch: adds their sums to the iteration's, clears them, and sets state->stop when the
+// minibatch's mean KL exceeds 1.5 target_kl (0 = never). Stream-ordered.
+void finish_minibatch_metrics(const Stream& stream, const MetricGroups& metrics, float target_kl, LearnerState* state);
+
+// The means of the sums, which are cleared; without gradient norms of parts. Waits for the stream.
+PolicyMetrics read_policy_metrics(const Stream& stream, View<double> totals, const LearnerState* state);
+
+// Norms of the gradient's parts: what only the policy, only the value and both read. gradients: [groups,
+// parameter_count], whose sum over groups is the gradient.
+void measure_gradient_parts(const NetworkSpec& spec, const std::vector<float>& gradients, PolicyMetrics& metrics);
+
+}  // namespace stampede

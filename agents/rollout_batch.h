@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Minibatches of a rollout: a permutation's slice gathered side by side, and the moments of its advantages.
+#pragma once
+
+#include "agents/permutation.h"
+#include "kernels/arena.h"
+#include "kernels/space.h"
+#include "replay/returns.h"
+#include "replay/trajectory_ring.h"
+
+namespace stampede {
+
+// A minibatch: slice [begin, begin + size) of a permutation of all T * N rows.
+struct Minibatch {
+  Permutation permutation;
+  int begin, size;
+};
+
+// A minibatch's rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
+struct RolloutBatch {
+  std::uint32_t* obs = nullptr;    // [M, D], as in the ring
+  std::int32_t* action = nullptr;  // [M], discrete
+  float* raw_action = nullptr;     // [A, M], continuous: the policy's own sample
+  float* old_log_prob = nullptr;   // [M]
+  float* old_value = nullptr;      // [M]
+  float* advantage = nullptr;      // [M]
+  float* target = nullptr;         // [M], the return
+  std::int32_t* valid = nullptr;   // [M], 0 or 1
+  int stride = 0;                  // M, of raw_action's columns
+
+  static RolloutBatch take(const RingShape& shape, const Space& action, int rows, Arena& arena);
+};
+void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
+                      const RolloutBatch& batch);
+
+// Over the minibatch's valid rows; divisor = 1 / max(1, valid rows).
+struct MinibatchMoments {
+  float advantage_mean, advantage_inverse, divisor;
+};
+inline constexpr int kMomentParts = 64;
+struct MomentPart {
+  double count, sum, squares;
+};
+// normalize = false leaves advantages as they are. Stream-ordered.
+void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, bool normalize, MomentPart* parts,
+                       MinibatchMoments* moments);
+
+}  // namespace stampede

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/policy_keys.h"
+
+namespace stampede {
+
+using enum ConfigType;
+
+KeyList rollout_keys() {
+  return {
+      {.name = "rollout_steps",
+       .type = kInteger,
+       .default_text = "128",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "rows per environment between updates (T)"},
+      {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
+      {.name = "gae_lambda",
+       .default_text = "0.95",
+       .min = 0,
+       .max = 1,
+       .help = "lambda of generalised advantage estimation"},
+  };
+}
+
+KeyList actor_critic_keys() {
+  KeyList keys = {
+      {.name = "entropy_coef", .default_text = "0", .min = 0, .max = 100, .help = "weight of the entropy bonus"},
+      {.name = "entropy_final",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "fraction of it at the end of the schedule"},
+      {.name = "value_coef", .default_text = "0.5", .min = 0, .max = 100, .help = "weight of the value loss"},
+      {.name = "normalize_observations", .type = kFlag, .default_text = "false", .help = "running mean and deviation"},
+      {.name = "normalize_rewards",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "by the deviation of discounted returns"},
+      {.name = "shared_torso",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "actor and critic share their hidden layers"},
+      {.name = "log_sigma",
+       .default_text = "0",
+       .min = -20,
+       .max = 5,
+       .help = "initial log standard deviation of continuous actions"},
+  };
+  append(keys, optimizer_keys());
+  append(keys, network_keys());
+  set_default(keys, "optimizer_epsilon", "1e-5");
+  set_default(keys, "max_grad_norm", "0.5");
+  return keys;
+}
+
+ActorCriticConfig actor_critic_config(const Config& config) {
+  return {.network = network_shape(config),
+          .shared_torso = config.flag("shared_torso"),
+          .initial_log_sigma = static_cast<float>(config.real("log_sigma")),
+          .normalize_observations = config.flag("normalize_observations"),
+          .normalize_rewards = config.flag("normalize_rewards"),
+          .optimizer = optimizer_config(config)};
+}
+
+std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }
+
+}  // namespace stampede
