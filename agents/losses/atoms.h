@@ -17,30 +17,34 @@ HD void fill_atoms(float* x, int begin, int end, float value) {
   for (int k = begin; k < end; ++k) x[k] = value;
 }
 
-// x [padded]; padding must be neutral.
-HD float sum_of_atoms(const float* x, int padded) {
-  float lanes[kAtomLanes];
-  for (int j = 0; j < kAtomLanes; ++j) lanes[j] = x[j];
-  for (int k = kAtomLanes; k < padded; k += kAtomLanes) {
-    for (int j = 0; j < kAtomLanes; ++j) lanes[j] += x[k + j];
-  }
-  for (int width = kAtomLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) lanes[j] += lanes[j + width];
-  }
+// lanes[j] becomes combine(lanes[j], lanes[j + Half]), then so for half as many, until one is left.
+template <int Half, class Combine>
+HD float combine_lanes(float* lanes, const Combine& combine) {
+  for (int j = 0; j < Half; ++j) lanes[j] = combine(lanes[j], lanes[j + Half]);
+  if constexpr (Half > 1) return combine_lanes<Half / 2>(lanes, combine);
   return lanes[0];
 }
 
-HD float largest_atom(const float* x, int padded) {
+// Combines x [padded] to one number.
+template <class Combine>
+HD float reduce_atoms(const float* x, int padded, const Combine& combine) {
   float lanes[kAtomLanes];
   for (int j = 0; j < kAtomLanes; ++j) lanes[j] = x[j];
   for (int k = kAtomLanes; k < padded; k += kAtomLanes) {
-    for (int j = 0; j < kAtomLanes; ++j) lanes[j] = x[k + j] > lanes[j] ? x[k + j] : lanes[j];
+    for (int j = 0; j < kAtomLanes; ++j) lanes[j] = combine(lanes[j], x[k + j]);
   }
-  for (int width = kAtomLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) lanes[j] = lanes[j + width] > lanes[j] ? lanes[j + width] : lanes[j];
-  }
-  return lanes[0];
+  return combine_lanes<kAtomLanes / 2>(lanes, combine);
 }
+
+struct AddAtoms {
+  HD float operator()(float a, float b) const { return a + b; }
+};
+struct LargerAtom {
+  HD float operator()(float a, float b) const { return b > a ? b : a; }
+};
+// Padding must be neutral.
+HD float sum_of_atoms(const float* x, int padded) { return reduce_atoms(x, padded, AddAtoms{}); }
+HD float largest_atom(const float* x, int padded) { return reduce_atoms(x, padded, LargerAtom{}); }
 
 // Logits z [padded], with padding that is not above the largest, become probabilities p [padded] with zero padding.
 // Returns log(sum_k exp(z_k)).

@@ -31,19 +31,23 @@ HD void add_projection(const Support& support, const float* p, int padded, float
   const float first = (fused(discount, support.v_min, reward) - support.v_min) * scale;
   const float last = static_cast<float>(support.atoms - 1);
   int lower[kMaxAtoms];
-  float fraction[kMaxAtoms];
+  float below[kMaxAtoms], above[kMaxAtoms], below_sums[kMaxAtoms], above_sums[kMaxAtoms];
   for (int k = 0; k < padded; ++k) {
     const float position = clamp(fused(discount, static_cast<float>(k), first), 0.0f, last);
-    const float below = floor_of(position);
-    const float start = below < last ? below : last - 1.0f;
+    const float floor = floor_of(position);
+    const float start = floor < last ? floor : last - 1.0f;
     lower[k] = static_cast<int>(start);
-    fraction[k] = position - start;
+    above[k] = weight * p[k] * (position - start);
+    below[k] = weight * p[k] * (start + 1.0f - position);
+    below_sums[k] = above_sums[k] = 0.0f;
   }
+  // Two arrays, because neighbouring atoms would otherwise wait for each other's sums.
   for (int k = 0; k < support.atoms; ++k) {
-    const float mass = weight * p[k];
-    m[lower[k]] = fused(mass, 1.0f - fraction[k], m[lower[k]]);
-    m[lower[k] + 1] = fused(mass, fraction[k], m[lower[k] + 1]);
+    below_sums[lower[k]] += below[k];
+    above_sums[lower[k]] += above[k];
   }
+  m[0] += below_sums[0];
+  for (int k = 1; k < support.atoms; ++k) m[k] += below_sums[k] + above_sums[k - 1];
 }
 
 // Cross-entropy of the taken action's logits z with the projected target m, both [padded] (m's padding zero, z's far
@@ -51,19 +55,17 @@ HD void add_projection(const Support& support, const float* p, int padded, float
 // al. 2018 (Rainbow): the cross-entropy less the entropy of m, which no prediction can remove.
 HD void categorical_gradient(const Support& support, const float* z, const float* m, int padded, float* d,
                              float* metrics) {
-  float p[kMaxAtoms], terms[kMaxAtoms], divergence[kMaxAtoms];
+  constexpr float kTiny = 1e-30f;  // 0 log 0 = 0
+  float p[kMaxAtoms], cross[kMaxAtoms], negative_entropy[kMaxAtoms];
   const float normalizer = softmax_of_atoms(z, support.atoms, padded, p);
   for (int k = 0; k < padded; ++k) {
-    const float log_p = z[k] - normalizer;
-    const float safe = m[k] > 0.0f ? m[k] : 1.0f;
-    const float cross = m[k] > 0.0f ? -m[k] * log_p : 0.0f;
-    terms[k] = cross;
-    divergence[k] = fused(m[k], log_of(safe), cross);
+    cross[k] = m[k] * (normalizer - z[k]);
     d[k] = p[k] - m[k];
   }
+  for (int k = 0; k < padded; ++k) negative_entropy[k] = m[k] * log_of(m[k] + kTiny);
   const float q = mean_of_support(support, p, padded), target = mean_of_support(support, m, padded);
-  const float kl = sum_of_atoms(divergence, padded);
-  set_row_metrics(sum_of_atoms(terms, padded), q, target, kl > 0.0f ? kl : 0.0f, metrics);
+  const float loss = sum_of_atoms(cross, padded), kl = loss + sum_of_atoms(negative_entropy, padded);
+  set_row_metrics(loss, q, target, kl > 0.0f ? kl : 0.0f, metrics);
 }
 
 }  // namespace stampede
