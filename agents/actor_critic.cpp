@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/actor_critic.h"
 
+#include <cmath>
 #include <utility>
 
 #include "agents/row_metrics.h"
 #include "kernels/buffer.h"
+#include "kernels/error.h"
 #include "kernels/gemm.h"
 
 namespace stampede {
@@ -13,10 +15,16 @@ namespace {
 constexpr float kValueGain = 1.0f;
 constexpr float kPolicyGain = 0.01f;  // small, so that the first policy is close to uniform
 
+int policy_outputs(const ActorCriticConfig& config, const Space& action) {
+  if (action.is_discrete()) return action.count;
+  if (config.continuous == ContinuousPolicy::kGaussian) return action.size;
+  return action.size * (config.continuous == ContinuousPolicy::kMultiCategorical ? config.action_bins : 2);
+}
+
 }  // namespace
 
 NetworkSpec ActorCritic::network_spec(const ActorCriticConfig& config, const Space& observation, const Space& action) {
-  const HeadSpec policy{"policy", action.is_discrete() ? action.count : action.size, kPolicyGain};
+  const HeadSpec policy{"policy", policy_outputs(config, action), kPolicyGain};
   const HeadSpec value{"value", 1, kValueGain};
   std::vector<TowerSpec> towers;
   if (config.shared_torso) {
@@ -25,10 +33,23 @@ NetworkSpec ActorCritic::network_spec(const ActorCriticConfig& config, const Spa
     towers = {config.network.tower("actor", {policy}), config.network.tower("critic", {value})};
   }
   std::vector<VectorSpec> vectors;
-  if (!action.is_discrete()) vectors = {{"log_sigma", action.size, config.initial_log_sigma}};
+  if (!action.is_discrete() && config.continuous == ContinuousPolicy::kGaussian) {
+    vectors = {{"log_sigma", action.size, config.initial_log_sigma}};
+  }
   const bool one_hot = observation.is_discrete();
   return NetworkSpec(one_hot ? observation.count : observation.size, one_hot, std::move(towers), std::move(vectors),
                      config.network.initialization);
+}
+
+void ActorCritic::check(const ActorCriticConfig& config, const Space& action) {
+  if (config.continuous == ContinuousPolicy::kGaussian) return;
+  if (action.is_discrete())
+    throw UsageError("distribution: discrete actions are always categorical; leave it at gaussian");
+  if (config.continuous == ContinuousPolicy::kStateGaussian) return;
+  for (int k = 0; k < action.size; ++k) {
+    if (std::isfinite(action.low[k]) && std::isfinite(action.high[k])) continue;
+    throw UsageError("distribution: only gaussian and state_gaussian fit actions without bounds");
+  }
 }
 
 ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, std::shared_ptr<const Network> network,
@@ -42,8 +63,9 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
       observations_(config.normalize_observations, shape.ring, arena),
       rewards_(config.normalize_rewards, shape.ring.environments, arena) {
   const NetworkSpec& spec = network_.spec();
-  layout_ = {action, spec.output_stride(), spec.head("policy").column, spec.head("value").column,
-             action.is_discrete() ? nullptr : network_.parameters() + spec.vector_offset("log_sigma")};
+  layout_ = {action,  spec.output_stride(), spec.head("policy").column, spec.head("value").column,
+             nullptr, config.continuous,    config.initial_log_sigma,   config.action_bins};
+  if (layout_.has_log_sigma_vector()) layout_.log_sigma = network_.parameters() + spec.vector_offset("log_sigma");
   for (int w = 0; w < shape.workers; ++w) {
     act_scratch_.push_back(take_scratch(shape.act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
@@ -62,7 +84,7 @@ ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& a
   scratch.outputs = arena.take<float>(outputs).data;
   if (!gradient) return scratch;
   scratch.d_outputs = arena.take<float>(outputs).data;
-  if (!action_.is_discrete()) scratch.d_log_sigma = arena.take<float>(n * 16).data;
+  if (layout_.has_log_sigma_vector()) scratch.d_log_sigma = arena.take<float>(n * 16).data;
   scratch.metrics = arena.take<float>(n * PolicyRowMetrics::kSize).data;
   return scratch;
 }
@@ -114,6 +136,18 @@ void ActorCritic::begin_update(const Stream& stream, const RingView& ring, float
   rewards_.update(stream, ring, gamma);
 }
 
+void ActorCritic::reevaluate(const Stream& stream, const RingView& ring, float* ratios) const {
+  const int rows = (ring.shape.rows + 1) * ring.shape.environments;
+  const int groups = gradient_groups(stream, network_.network(), rows);
+  for_each_group(stream, rows, groups, [&](int /*group*/, int begin, int end, int worker, const Stream& serial) {
+    for (int first = begin; first < end; first += tile_rows_) {
+      const int count = std::min(tile_rows_, end - first);
+      const PolicyTile tile = forward(serial, ring.obs, first, count, worker);
+      reevaluate_rows(serial, layout_, {tile.outputs, ring, ratios, first, count});
+    }
+  });
+}
+
 PolicyTile ActorCritic::forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const {
   const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
   prepare_inputs(stream, network_.spec(), observations_, obs, begin, rows, scratch.inputs);
@@ -136,9 +170,13 @@ void ActorCritic::backward(const Stream& stream, const PolicyTile& tile, int gro
                   group_metrics_.data + group * PolicyRowMetrics::kSize);
 }
 
-void ActorCritic::update(const Stream& stream, int groups, float target_kl, float learning_rate) {
+void ActorCritic::collect_metrics(const Stream& stream, int groups, float target_kl) {
   last_groups_ = groups;
   finish_minibatch_metrics(stream, {group_metrics_.data, metric_totals_.data, groups}, target_kl, network_.state());
+}
+
+void ActorCritic::update(const Stream& stream, int groups, float target_kl, float learning_rate) {
+  collect_metrics(stream, groups, target_kl);
   network_.update(stream, groups, learning_rate);
 }
 

@@ -18,7 +18,9 @@ namespace stampede {
 struct ActorCriticConfig {
   NetworkShape network;
   bool shared_torso = false;
-  float initial_log_sigma = 0.0f;
+  ContinuousPolicy continuous = ContinuousPolicy::kGaussian;  // the distribution of continuous actions
+  float initial_log_sigma = 0.0f;                             // of Gaussians
+  int action_bins = 11;                                       // of each dimension, kMultiCategorical
   bool normalize_observations = false;
   bool normalize_rewards = false;
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
@@ -34,8 +36,10 @@ struct ActorCriticShape {
 
 class ActorCritic {
  public:
-  // One tower with both heads, or a tower for each; heads "policy" and "value", vector "log_sigma" when continuous.
+  // One tower with both heads, or a tower for each; heads "policy" and "value", vector "log_sigma" for kGaussian.
   static NetworkSpec network_spec(const ActorCriticConfig& config, const Space& observation, const Space& action);
+  // Throws UsageError for a distribution that does not fit the actions.
+  static void check(const ActorCriticConfig& config, const Space& action);
 
   ActorCritic(const ActorCriticConfig& config, const Space& action, std::shared_ptr<const Network> network,
               const ActorCriticShape& shape, std::uint64_t seed, const Stream& stream, Arena& arena);
@@ -66,6 +70,10 @@ class ActorCritic {
   // The observations of a rollout that was learnt from enter the statistics of the next.
   void end_update(const Stream& stream, const RingView& ring) { observations_.update(stream, ring); }
 
+  // Values of the rollout's rows and of the head under the present parameters, and how likely these make the actions:
+  // pi / pi_old goes to ratios [T * N]. Needs batch_rows >= 1. Stream-ordered.
+  void reevaluate(const Stream& stream, const RingView& ring, float* ratios) const;
+
   // Gradient of the mean loss of rows [0, size) of obs [M, D] (as in the ring): every group's tiles go forward, through
   // loss(stream, tile) and backward. Returns the number of groups. Stream-ordered.
   template <class TileLoss>
@@ -81,6 +89,9 @@ class ActorCritic {
     });
     return groups;
   }
+  // The groups' metrics of accumulate() enter the sums; a mean KL above 1.5 target_kl (0 = never) stops the iteration.
+  // Stream-ordered.
+  void collect_metrics(const Stream& stream, int groups, float target_kl);
   // One optimiser step from the groups of accumulate(), unless their mean KL exceeds 1.5 target_kl (0 = never), which
   // stops the iteration. Stream-ordered.
   void update(const Stream& stream, int groups, float target_kl, float learning_rate);

@@ -87,8 +87,8 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
     act_scratch_.push_back(take_scratch(act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
   }
-  group_metrics_ = arena.take<double>(static_cast<std::size_t>(groups_ * DqnRowMetrics::kSize));
-  metric_totals_ = arena.take<double>(DqnRowMetrics::kSize);
+  group_metrics_ = arena.take<double>(static_cast<std::size_t>(groups_ * PriorityRowMetrics::kSize));
+  metric_totals_ = arena.take<double>(PriorityRowMetrics::kSize);
 }
 
 Dqn::Scratch Dqn::take_scratch(int rows, bool gradient, Arena& arena) const {
@@ -102,11 +102,11 @@ Dqn::Scratch Dqn::take_scratch(int rows, bool gradient, Arena& arena) const {
   scratch.q = arena.take<float>(n * static_cast<std::size_t>(padded_actions(heads_.actions))).data;
   if (!gradient) return scratch;
   scratch.next_inputs = InputRows::take(spec, rows, arena);
-  scratch.transitions = {arena.take<std::int32_t>(n).data, arena.take<std::int32_t>(n).data,
-                         arena.take<std::int32_t>(n).data, arena.take<float>(n).data, arena.take<float>(n).data};
+  scratch.transitions = Transitions::take(rows, arena);
+  scratch.actions = arena.take<std::int32_t>(n).data;
   scratch.target_outputs = arena.take<float>(outputs).data;
   scratch.d_outputs = arena.take<float>(outputs).data;
-  scratch.metrics = arena.take<float>(n * DqnRowMetrics::kSize).data;
+  scratch.metrics = arena.take<float>(n * PriorityRowMetrics::kSize).data;
   return scratch;
 }
 
@@ -182,20 +182,23 @@ void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, const LearnReq
                    if (!noisy_.off()) noisy_.fill_sigma_gradient(serial, online_, network_.gradients(group));
                  });
   if (prioritized_) prioritized_->update(stream, batch_.indices.data, batch_.priorities.data, config_.batch_size);
-  add_group_metrics(stream, group_metrics_.data, groups_, metric_totals_.data);
+  add_group_metrics(stream, group_metrics_.data, groups_, PriorityRowMetrics::kSize, metric_totals_.data);
   network_.step(stream, groups_, request.learning_rate);
   if (noisy_.off()) network_.refresh(stream);
 }
 
-void Dqn::sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin, int rows,
-                      const TransitionTile& tile) const {
+Transitions Dqn::sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin,
+                             int rows, const Scratch& scratch) const {
+  Transitions transitions = scratch.transitions;
   if (prioritized_) {
-    fold_transitions(stream, ring.view(), batch_.indices.data + begin, config_.n_step, config_.gamma, rows, tile);
-    return;
+    transitions.indices = batch_.indices.data + begin;
+    fold_transitions(stream, ring.view(), config_.n_step, config_.gamma, rows, transitions);
+    return transitions;
   }
   const UniformSampler sampler{
       ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, config_.n_step};
-  sample_transitions(stream, sampler, config_.gamma, begin, rows, tile);
+  sample_transitions(stream, sampler, config_.gamma, begin, rows, transitions);
+  return transitions;
 }
 
 // Values at s' that choose the next action: the target network's, with Double DQN the online one's. Leaves the target's
@@ -216,15 +219,18 @@ void Dqn::accumulate_tile(const Stream& stream, const TrajectoryRing& ring, cons
                           int rows, int group, const Scratch& scratch) {
   const Network& network = network_.network();
   const NetworkSpec& spec = network_.spec();
-  sample_tile(stream, ring, request.update, begin, rows, scratch.transitions);
-  gather_inputs(stream, spec, identity_, ring.view(), scratch.transitions.next_indices, rows, scratch.next_inputs);
+  const Transitions transitions = sample_tile(stream, ring, request.update, begin, rows, scratch);
+  gather_actions(stream, ring.view(), transitions.indices, rows, scratch.actions);
+  gather_inputs(stream, spec, identity_, ring.view(), transitions.next_indices, rows, scratch.next_inputs);
   const ActionValues next = choosing_values(stream, rows, scratch);
-  gather_inputs(stream, spec, identity_, ring.view(), scratch.transitions.indices, rows, scratch.inputs);
+  gather_inputs(stream, spec, identity_, ring.view(), transitions.indices, rows, scratch.inputs);
   network.forward(stream, online(), scratch.inputs.input(), rows, true, scratch.workspace, scratch.outputs);
   const DqnLoss loss{heads_, config_.loss, config_.kappa, config_.soft ? request.temperature : 0.0f,
                      1.0f / static_cast<float>(config_.batch_size)};
   dqn_tile_loss(stream, loss,
-                {.transitions = scratch.transitions,
+                {.actions = scratch.actions,
+                 .rewards = transitions.rewards,
+                 .discounts = transitions.discounts,
                  .outputs = scratch.outputs,
                  .target_outputs = scratch.target_outputs,
                  .output_stride = spec.output_stride(),
@@ -237,8 +243,8 @@ void Dqn::accumulate_tile(const Stream& stream, const TrajectoryRing& ring, cons
                  .priorities = prioritized_ ? batch_.priorities.data + begin : nullptr});
   network.backward(stream, online(), network_.prepared(), scratch.inputs.input(), rows, scratch.d_outputs,
                    scratch.workspace, network_.gradients(group), nullptr);
-  add_row_metrics(stream, scratch.metrics, rows, prioritized_ ? DqnRowMetrics::kSize : DqnRowMetrics::kPlainSize,
-                  group_metrics_.data + group * DqnRowMetrics::kSize);
+  add_row_metrics(stream, scratch.metrics, rows, prioritized_ ? PriorityRowMetrics::kSize : DqnRowMetrics::kSize,
+                  group_metrics_.data + group * PriorityRowMetrics::kSize);
 }
 
 void Dqn::update_target(const Stream& stream) {
@@ -254,8 +260,8 @@ DqnMetrics Dqn::read_metrics(const Stream& stream) {
   fill_zero(stream, metric_totals_.data, metric_totals_.size() * sizeof(double));
   const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
   const auto mean = [&](int metric) { return sums[static_cast<std::size_t>(metric)] / count; };
-  const double importance = mean(DqnRowMetrics::kImportance);
-  const double variance = mean(DqnRowMetrics::kImportanceSquared) - importance * importance;
+  const double importance = mean(PriorityRowMetrics::kImportance);
+  const double variance = mean(PriorityRowMetrics::kImportanceSquared) - importance * importance;
   return {mean(DqnRowMetrics::kLoss),
           mean(DqnRowMetrics::kQ),
           mean(DqnRowMetrics::kAbsoluteError),
@@ -263,7 +269,7 @@ DqnMetrics Dqn::read_metrics(const Stream& stream) {
           static_cast<double>(state.gradient_norm),
           importance,
           std::sqrt(std::max(0.0, variance)),
-          mean(DqnRowMetrics::kPriority),
+          mean(PriorityRowMetrics::kPriority),
           static_cast<double>(largest),
           state.step,
           state.failed != 0};

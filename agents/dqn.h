@@ -97,7 +97,8 @@ class Dqn {
  private:
   struct Scratch {
     InputRows inputs, next_inputs;
-    TransitionTile transitions{};
+    Transitions transitions;
+    std::int32_t* actions = nullptr;
     float *workspace = nullptr, *outputs = nullptr, *target_outputs = nullptr, *d_outputs = nullptr, *metrics = nullptr;
     float* q = nullptr;  // [rows, q_stride] expected values of actions, where outputs are not those already
   };
@@ -119,8 +120,8 @@ class Dqn {
   void draw_noise(const Stream& stream, std::uint64_t update);
   ActionValues values_of(const Stream& stream, const float* outputs, int rows, float* q) const;
   ActionValues choosing_values(const Stream& stream, int rows, const Scratch& scratch) const;
-  void sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin, int rows,
-                   const TransitionTile& tile) const;
+  Transitions sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin, int rows,
+                          const Scratch& scratch) const;
   void accumulate_tile(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request, int begin,
                        int rows, int group, const Scratch& scratch);
 
@@ -138,8 +139,8 @@ class Dqn {
   std::optional<PrioritizedSampler> prioritized_;
   Batch batch_;                                       // empty without prioritised replay
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
-  View<double> group_metrics_;                        // [groups, DqnRowMetrics::kSize]
-  View<double> metric_totals_;                        // [DqnRowMetrics::kSize]
+  View<double> group_metrics_;                        // [groups, PriorityRowMetrics::kSize]
+  View<double> metric_totals_;                        // [PriorityRowMetrics::kSize]
 };
 
 }  // namespace stampede

@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device steps DQN is made of: sampled transitions, expected values of actions, the loss of a tile.
+// The device steps DQN is made of: taken actions, expected values of actions, the loss of a tile.
 #pragma once
 
 #include "agents/exploration.h"
 #include "agents/value_heads.h"
-#include "replay/uniform_sampler.h"
+#include "replay/transitions.h"
 
 namespace stampede {
 
-// Transitions of a tile, folded over n steps while sampled.
-struct TransitionTile {
-  std::int32_t* indices;       // [rows], flat ring index of the observation
-  std::int32_t* next_indices;  // [rows], of the bootstrap observation
-  std::int32_t* actions;       // [rows]
-  float* rewards;              // [rows]
-  float* discounts;            // [rows], gamma^k or 0
-};
-// Samples `begin` ... `begin + rows - 1` of the update that the sampler's key names. Stream-ordered.
-void sample_transitions(const Stream& stream, const UniformSampler& sampler, float gamma, int begin, int rows,
-                        const TransitionTile& tile);
-// The same for rows that were sampled before: their flat ring indices [rows]. Stream-ordered.
-void fold_transitions(const Stream& stream, const RingView& ring, const std::int32_t* indices, int n_step, float gamma,
-                      int rows, const TransitionTile& tile);
+// The actions [rows] that were taken at flat ring indices [rows]. Stream-ordered.
+void gather_actions(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,
+                    std::int32_t* actions);
 
 // Expected returns q [rows, stride] of all actions from outputs [rows, output_stride]. Stream-ordered.
 void action_values(const Stream& stream, const ValueHeads& heads, const float* outputs, int output_stride, int rows,
@@ -36,9 +25,20 @@ struct DqnLoss {
   float weight = 1.0f;         // multiplies every derivative
 };
 
-// d_outputs [rows, output_stride] and metrics [metric_count, rows] from the outputs at s and the target's at s'.
+// What prioritised replay adds to DqnRowMetrics. The priority of a row is its absolute temporal-difference error,
+// without clipping (Schaul et al. 2016, section 3.3); for categorical distributions the KL divergence (Hessel et al.
+// 2018, section 3).
+struct PriorityRowMetrics {
+  static constexpr int kPriority = DqnRowMetrics::kSize, kImportance = kPriority + 1;
+  static constexpr int kImportanceSquared = kPriority + 2, kSize = kPriority + 3;
+};
+
+// d_outputs [rows, output_stride] and metrics [DqnRowMetrics::kSize or PriorityRowMetrics::kSize, rows] from the
+// outputs at s and the target's at s'.
 struct DqnTile {
-  TransitionTile transitions;
+  const std::int32_t* actions;  // [rows]
+  const float* rewards;         // [rows]
+  const float* discounts;       // [rows]
   const float* outputs;         // [rows, output_stride]
   const float* target_outputs;  // [rows, output_stride]
   int output_stride, rows;
@@ -50,8 +50,5 @@ struct DqnTile {
   float* priorities;  // [rows], or null
 };
 void dqn_tile_loss(const Stream& stream, const DqnLoss& loss, const DqnTile& tile);
-
-// totals[k] += sum of groups [groups, DqnRowMetrics::kSize], which are cleared.
-void add_group_metrics(const Stream& stream, double* groups, int count, double* totals);
 
 }  // namespace stampede

@@ -23,16 +23,15 @@ struct TileRow {
   }
   HD float weight() const { return tile.importance ? loss.weight * tile.importance[r] : loss.weight; }
 
-  HD void finish(float* metrics) const {
-    int count = DqnRowMetrics::kPlainSize;
-    if (tile.importance) {
-      const float importance = tile.importance[r];
-      metrics[DqnRowMetrics::kImportance] = importance;
-      metrics[DqnRowMetrics::kImportanceSquared] = importance * importance;
-      count = DqnRowMetrics::kSize;
-    }
-    if (tile.priorities) tile.priorities[r] = metrics[DqnRowMetrics::kPriority];
-    for (int k = 0; k < count; ++k) tile.metrics[k * tile.rows + r] = metrics[k];
+  // metrics: those of every method; what prioritised replay adds follows them.
+  HD void finish(const float* metrics, float priority) const {
+    for (int k = 0; k < DqnRowMetrics::kSize; ++k) tile.metrics[k * tile.rows + r] = metrics[k];
+    if (!tile.priorities) return;
+    const float importance = tile.importance[r];
+    tile.priorities[r] = priority;
+    tile.metrics[PriorityRowMetrics::kPriority * tile.rows + r] = priority;
+    tile.metrics[PriorityRowMetrics::kImportance * tile.rows + r] = importance;
+    tile.metrics[PriorityRowMetrics::kImportanceSquared * tile.rows + r] = importance * importance;
   }
 };
 
@@ -57,13 +56,13 @@ struct ScalarLossOp {
 
   HD void operator()(int r) const {
     const TileRow row{loss, tile, r};
-    const int action = tile.transitions.actions[r];
-    const float target = fused(tile.transitions.discounts[r], next_value(row), tile.transitions.rewards[r]);
+    const int action = tile.actions[r];
+    const float target = fused(tile.discounts[r], next_value(row), tile.rewards[r]);
     float metrics[DqnRowMetrics::kSize];
     const float d = td_gradient(loss.td, loss.heads.value(row.outputs(), action), target, metrics);
     clear_row(row.d_outputs(), tile.output_stride);
     loss.heads.spread(&d, action, row.weight(), row.d_outputs());
-    row.finish(metrics);
+    row.finish(metrics, metrics[DqnRowMetrics::kAbsoluteError]);
   }
 };
 
@@ -74,7 +73,7 @@ struct CategoricalLossOp {
   HD void project_target(const TileRow& row, int padded, float* m) const {
     const ValueHeads& heads = loss.heads;
     const NextPolicy policy = row.next_policy();
-    const float reward = tile.transitions.rewards[row.r], discount = tile.transitions.discounts[row.r];
+    const float reward = tile.rewards[row.r], discount = tile.discounts[row.r];
     fill_atoms(m, 0, padded, 0.0f);
     for (int a = 0; a < heads.actions; ++a) {
       const float probability = policy.probability(a);
@@ -89,14 +88,14 @@ struct CategoricalLossOp {
 
   HD void operator()(int r) const {
     const TileRow row{loss, tile, r};
-    const int padded = padded_atoms(loss.heads.atoms()), action = tile.transitions.actions[r];
+    const int padded = padded_atoms(loss.heads.atoms()), action = tile.actions[r];
     float m[kMaxAtoms], z[kMaxAtoms], d[kMaxAtoms], metrics[DqnRowMetrics::kSize];
     project_target(row, padded, m);
     loss.heads.load(row.outputs(), action, padded, ValueHeads::kFarBelow, z);
-    categorical_gradient(loss.heads.support, z, m, padded, d, metrics);
+    const float divergence = categorical_gradient(loss.heads.support, z, m, padded, d, metrics);
     clear_row(row.d_outputs(), tile.output_stride);
     loss.heads.spread(d, action, row.weight(), row.d_outputs());
-    row.finish(metrics);
+    row.finish(metrics, divergence);
   }
 };
 
@@ -108,7 +107,7 @@ struct QuantileLossOp {
   HD float regress(const TileRow& row, const float* theta, int padded, float* losses, float* d) const {
     const ValueHeads& heads = loss.heads;
     const NextPolicy policy = row.next_policy();
-    const float reward = tile.transitions.rewards[row.r], discount = tile.transitions.discounts[row.r];
+    const float reward = tile.rewards[row.r], discount = tile.discounts[row.r];
     const float share = 1.0f / static_cast<float>(heads.atoms());
     float mean = 0.0f;
     for (int a = 0; a < heads.actions; ++a) {
@@ -128,18 +127,18 @@ struct QuantileLossOp {
 
   HD void operator()(int r) const {
     const TileRow row{loss, tile, r};
-    const int atoms = loss.heads.atoms(), padded = padded_atoms(atoms), action = tile.transitions.actions[r];
+    const int atoms = loss.heads.atoms(), padded = padded_atoms(atoms), action = tile.actions[r];
     float theta[kMaxAtoms], losses[kMaxAtoms], d[kMaxAtoms], metrics[DqnRowMetrics::kSize];
     loss.heads.load(row.outputs(), action, padded, 0.0f, theta);
     fill_atoms(losses, 0, padded, 0.0f);
     fill_atoms(d, 0, padded, 0.0f);
     const float target = regress(row, theta, padded, losses, d);
-    const float q = mean_of_quantiles(theta, atoms, padded), error = q - target;
+    const float q = mean_of_quantiles(theta, atoms, padded);
     fill_atoms(losses, atoms, padded, 0.0f);
-    set_row_metrics(sum_of_atoms(losses, padded), q, target, error < 0.0f ? -error : error, metrics);
+    set_row_metrics(sum_of_atoms(losses, padded), q, target, metrics);
     clear_row(row.d_outputs(), tile.output_stride);
     loss.heads.spread(d, action, row.weight(), row.d_outputs());
-    row.finish(metrics);
+    row.finish(metrics, metrics[DqnRowMetrics::kAbsoluteError]);
   }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/exploration.h"
 
+#include "agents/epsilon_greedy.h"
 #include "agents/losses/soft_value.h"
 #include "kernels/launch.h"
 
@@ -16,14 +17,12 @@ struct ChooseActionOp {
     const int i = rows.begin + r;
     const float* const q = rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(rows.output_stride);
     int action = argmax(q, rows.actions);
-    const bool boltzmann = exploration.temperature > 0.0f;
-    if (boltzmann || exploration.epsilon > 0.0f) {
-      Rng rng(key, static_cast<std::uint32_t>(i));
-      const bool random = rng.uniform() < environment_epsilon(exploration, i);
-      const int any = static_cast<int>(rng.below(static_cast<std::uint32_t>(rows.actions)));
-      if (boltzmann) action = sample_boltzmann(q, rows.actions, exploration.temperature, rng.uniform());
-      action = random ? any : action;
+    if (exploration.temperature > 0.0f) {
+      // epsilon_greedy() reads the first two words of the same block.
+      const float u = uniform_float(key.block(static_cast<std::uint32_t>(i), 0).word[2]);
+      action = sample_boltzmann(q, rows.actions, exploration.temperature, u);
     }
+    action = epsilon_greedy(action, rows.actions, environment_epsilon(exploration, i), key, i);
     rows.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words)] =
         static_cast<std::uint32_t>(action);
   }

@@ -7,6 +7,19 @@ namespace stampede {
 namespace {
 
 constexpr float kClip = 10.0f;
+constexpr int kVectorFloats = 16;  // rows are padded to whole vectors of these
+
+HD void zero_vector(float* x) {
+  for (int k = 0; k < kVectorFloats; ++k) x[k] = 0.0f;
+}
+
+HD void copy_row(const float* from, int size, float* to) {
+  int k = 0;
+#ifndef __CUDA_ARCH__
+  for (; k + 4 <= size; k += 4) __builtin_memcpy(to + k, from + k, 4 * sizeof(float));
+#endif
+  for (; k < size; ++k) to[k] = from[k];
+}
 
 // source: flat observation index of each row, or begin + row when indices is null.
 struct FeatureOp {
@@ -20,10 +33,9 @@ struct FeatureOp {
     const std::size_t from = indices ? static_cast<std::size_t>(indices[row]) : static_cast<std::size_t>(begin + row);
     const float* const source = obs + from * static_cast<std::size_t>(size);
     float* const target = out + static_cast<std::size_t>(row) * static_cast<std::size_t>(stride);
-    for (int k = 0; k < size; ++k) {
-      target[k] = mean ? clamp((source[k] - mean[k]) * inverse[k], -kClip, kClip) : source[k];
-    }
-    for (int k = size; k < stride; ++k) target[k] = 0.0f;
+    for (int k = 0; k < stride; k += kVectorFloats) zero_vector(target + k);
+    if (mean == nullptr) return copy_row(source, size, target);
+    for (int k = 0; k < size; ++k) target[k] = clamp((source[k] - mean[k]) * inverse[k], -kClip, kClip);
   }
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/policy_steps.h"
 
-#include "agents/distributions.h"
+#include <type_traits>
+
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -22,7 +23,7 @@ struct ChooseOp {
     float* const extra =
         rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
     const float log_prob = layout.action.is_discrete() ? discrete(out + layout.policy_column, i, record)
-                                                       : continuous(out + layout.policy_column, i, record, extra);
+                                                       : gaussian(out + layout.policy_column, i, record, extra);
     if (extra == nullptr) return;
     extra[RolloutExtra::kLogProb] = log_prob;
     extra[RolloutExtra::kValue] = out[layout.value_column];
@@ -38,7 +39,7 @@ struct ChooseOp {
     return logits[action] - normalizer;
   }
 
-  HD float continuous(const float* means, int i, std::uint32_t* record, float* extra) const {
+  HD float gaussian(const float* means, int i, std::uint32_t* record, float* extra) const {
     Rng rng(key, static_cast<std::uint32_t>(i));
     float log_prob = 0.0f;
     for (int k = 0; k < layout.action.size; ++k) {
@@ -53,6 +54,94 @@ struct ChooseOp {
     return log_prob;
   }
 };
+
+// Any other distribution over continuous actions.
+template <class Policy>
+struct ChooseContinuousOp {
+  Policy policy;
+  PolicyLayout layout;
+  PolicyRows rows;
+  RandomKey key;
+  bool greedy;
+
+  HD void operator()(int r) const {
+    const int i = rows.begin + r;
+    const float* const row =
+        rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride);
+    const float* const out = row + layout.policy_column;
+    float raw[kMaxSpaceSize];
+    Rng rng(key, static_cast<std::uint32_t>(i));
+    if (greedy) policy.mode(out, raw);
+    if (!greedy) policy.sample(out, rng, raw);
+    std::uint32_t* const record =
+        rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
+    for (int k = 0; k < layout.action.size; ++k) {
+      record[k] = float_bits(policy.executed(raw[k], layout.action.low[k], layout.action.high[k]));
+    }
+    if (rows.extra == nullptr) return;
+    float* const extra = rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size);
+    for (int k = 0; k < layout.action.size; ++k) extra[RolloutExtra::kAction + k] = raw[k];
+    extra[RolloutExtra::kLogProb] = policy.log_prob(out, raw);
+    extra[RolloutExtra::kValue] = row[layout.value_column];
+  }
+};
+
+// What is common to all distributions; a log-probability is the distribution's.
+struct Reevaluation {
+  PolicyLayout layout;
+  ReevaluatedRows rows;
+
+  HD const float* output(int r) const {
+    return rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride);
+  }
+  HD float* extra(int r) const {
+    return rows.ring.extra +
+           static_cast<std::size_t>(rows.begin + r) * static_cast<std::size_t>(rows.ring.shape.extra_size);
+  }
+  HD bool in_head(int r) const { return rows.begin + r >= rows.ring.shape.rows * rows.ring.shape.environments; }
+  HD void finish(int r, float log_prob) const {
+    float* const e = extra(r);
+    e[RolloutExtra::kValue] = output(r)[layout.value_column];
+    rows.ratios[rows.begin + r] = exp_of(log_prob - e[RolloutExtra::kLogProb]);
+  }
+  HD void finish_head(int r) const { extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column]; }
+};
+
+struct ReevaluateOp {
+  Reevaluation rows;
+
+  HD void operator()(int r) const {
+    if (rows.in_head(r)) return rows.finish_head(r);
+    const float* const out = rows.output(r) + rows.layout.policy_column;
+    rows.finish(r, rows.layout.action.is_discrete() ? categorical(out, r) : gaussian(out, r));
+  }
+  HD float categorical(const float* logits, int r) const {
+    const auto action = rows.rows.ring.record(static_cast<std::size_t>(rows.rows.begin + r))[0];
+    return logits[action] - log_sum_exp(logits, rows.layout.action.count);
+  }
+  HD float gaussian(const float* means, int r) const {
+    const float *const raw = rows.extra(r) + RolloutExtra::kAction, *const log_sigma = rows.layout.log_sigma;
+    float sum = 0.0f;
+    for (int k = 0; k < rows.layout.action.size; ++k) {
+      sum += gaussian_log_prob((raw[k] - means[k]) * exp_of(-log_sigma[k]), log_sigma[k]);
+    }
+    return sum;
+  }
+};
+
+template <class Policy>
+struct ReevaluateContinuousOp {
+  Policy policy;
+  Reevaluation rows;
+
+  HD void operator()(int r) const {
+    if (rows.in_head(r)) return rows.finish_head(r);
+    const float* const raw = rows.extra(r) + RolloutExtra::kAction;
+    rows.finish(r, policy.log_prob(rows.output(r) + rows.layout.policy_column, raw));
+  }
+};
+
+bool is_plain(const PolicyLayout& layout) { return layout.action.is_discrete() || layout.has_log_sigma_vector(); }
 
 struct StoreValueOp {
   PolicyLayout layout;
@@ -69,11 +158,24 @@ struct StoreValueOp {
 
 void choose_actions(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows, const RandomKey& key,
                     ActionMode mode) {
-  for_each_index(stream, rows.rows, ChooseOp{layout, rows, key, mode == ActionMode::kGreedy});
+  const bool greedy = mode == ActionMode::kGreedy;
+  if (is_plain(layout)) return for_each_index(stream, rows.rows, ChooseOp{layout, rows, key, greedy});
+  with_continuous_policy(layout, [&](const auto& policy) {
+    for_each_index(stream, rows.rows,
+                   ChooseContinuousOp<std::decay_t<decltype(policy)>>{policy, layout, rows, key, greedy});
+  });
 }
 
 void store_values(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows) {
   for_each_index(stream, rows.rows, StoreValueOp{layout, rows});
+}
+
+void reevaluate_rows(const Stream& stream, const PolicyLayout& layout, const ReevaluatedRows& rows) {
+  const Reevaluation all{layout, rows};
+  if (is_plain(layout)) return for_each_index(stream, rows.rows, ReevaluateOp{all});
+  with_continuous_policy(layout, [&](const auto& policy) {
+    for_each_index(stream, rows.rows, ReevaluateContinuousOp<std::decay_t<decltype(policy)>>{policy, all});
+  });
 }
 
 }  // namespace stampede

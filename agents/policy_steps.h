@@ -2,21 +2,11 @@
 // The device steps of a stochastic policy with a value head: choosing actions, storing values.
 #pragma once
 
-#include "kernels/philox.h"
-#include "kernels/space.h"
+#include "agents/policy_layout.h"
 #include "replay/returns.h"
 #include "replay/trajectory_ring.h"
 
 namespace stampede {
-
-// Where a policy finds itself in an output row.
-struct PolicyLayout {
-  Space action;
-  int output_stride = 0;
-  int policy_column = 0;  // logits or means
-  int value_column = 0;
-  const float* log_sigma = nullptr;  // [A] in the parameter block, continuous only
-};
 
 enum class ActionMode { kSample, kGreedy };
 
@@ -34,5 +24,16 @@ void choose_actions(const Stream& stream, const PolicyLayout& layout, const Poli
                     ActionMode mode);
 // Values alone, of the observations in the head slot.
 void store_values(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows);
+
+// A rollout's rows [begin, begin + rows), flat in the ring, under newer outputs [rows, output_stride]: their values
+// replace kValue, and pi(action) / pi_old(action) goes to ratios [T * N]. Rows of the head slot have no ratio.
+// Stream-ordered.
+struct ReevaluatedRows {
+  const float* outputs;
+  RingView ring;
+  float* ratios;
+  int begin, rows;
+};
+void reevaluate_rows(const Stream& stream, const PolicyLayout& layout, const ReevaluatedRows& rows);
 
 }  // namespace stampede

@@ -3,6 +3,8 @@
 // loss.
 #pragma once
 
+#include <type_traits>
+
 #include "agents/losses/policy_loss.h"
 #include "agents/policy_steps.h"
 #include "agents/rollout_batch.h"
@@ -12,7 +14,7 @@
 namespace stampede {
 
 // Rows [begin, begin + rows) of a batch between forward and backward: the loss writes d_outputs [rows, output_stride]
-// (padding zero), d_log_sigma [rows, 16] when continuous, and metrics [PolicyRowMetrics::kSize, rows]. Invalid rows get
+// (padding zero), d_log_sigma [rows, 16] for kGaussian, and metrics [PolicyRowMetrics::kSize, rows]. Invalid rows get
 // zeros.
 struct PolicyTile {
   const float* outputs;
@@ -100,15 +102,38 @@ struct GaussianLossOp {
   }
 };
 
+template <class Loss, class Policy>
+struct ContinuousLossOp {
+  Policy policy;
+  PolicyLossRows<Loss> rows;
+
+  HD void operator()(int r) const {
+    const int m = rows.tile.begin + r;
+    const bool valid = rows.batch.valid[m] != 0;
+    float raw[kMaxSpaceSize], metrics[PolicyRowMetrics::kSize];
+    for (int j = 0; j < rows.layout.action.size; ++j) raw[j] = rows.batch.raw_action[j * rows.batch.stride + m];
+    const PolicySample sample = rows.sample(m);
+    continuous_policy_gradient(rows.loss, sample, policy, rows.output(r) + rows.layout.policy_column, raw,
+                               valid ? rows.moments->divisor : 0.0f, rows.d_output(r) + rows.layout.policy_column,
+                               metrics);
+    rows.finish(r, valid, sample, metrics);
+  }
+};
+
 // Stream-ordered.
 template <class Loss>
 void run_policy_loss(const Stream& stream, const PolicyLossRows<Loss>& rows) {
   const PolicyTile& tile = rows.tile;
   const auto n = static_cast<std::size_t>(tile.rows);
   fill_zero(stream, tile.d_outputs, n * static_cast<std::size_t>(rows.layout.output_stride) * sizeof(float));
-  if (!rows.layout.action.is_discrete()) {
+  if (rows.layout.has_log_sigma_vector()) {
     fill_zero(stream, tile.d_log_sigma, n * 16 * sizeof(float));
     return for_each_index(stream, tile.rows, GaussianLossOp<Loss>{rows});
+  }
+  if (!rows.layout.action.is_discrete()) {
+    return with_continuous_policy(rows.layout, [&](const auto& policy) {
+      for_each_index(stream, tile.rows, ContinuousLossOp<Loss, std::decay_t<decltype(policy)>>{policy, rows});
+    });
   }
   switch (rows.layout.action.count) {
     case 2:

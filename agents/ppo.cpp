@@ -15,6 +15,10 @@ int largest_minibatch(const PpoConfig& config, const RingShape& shape) {
   return static_cast<int>((rollout_rows(shape) + config.minibatches - 1) / config.minibatches);
 }
 
+bool needs_ratios(const PpoConfig& config) {
+  return config.objective == PpoObjective::kKlPenalty || config.estimator == AdvantageEstimator::kVtrace;
+}
+
 }  // namespace
 
 void Ppo::check(const PpoConfig& config, std::int64_t rollout_rows) {
@@ -34,39 +38,61 @@ Ppo::Ppo(const PpoConfig& config, const Space& action, std::shared_ptr<const Net
              {shape, workers, act_rows, largest_minibatch(config, shape)}, seed, stream, arena),
       batch_(RolloutBatch::take(shape, action, largest_minibatch(config, shape), arena)),
       moment_parts_(arena.take<MomentPart>(kMomentParts)),
-      moments_(arena.take<MinibatchMoments>(1)) {}
+      moments_(arena.take<MinibatchMoments>(1)),
+      kl_weight_(arena.take<float>(1)),
+      ratios_(arena.take<float>(needs_ratios(config) ? static_cast<std::size_t>(rows_) : 0)) {}
+
+void Ppo::initialize(const Stream& stream) {
+  agent_.initialize(stream);
+  set_kl_weight(stream, config_.kl_weight, kl_weight_.data);
+}
 
 void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSchedule& schedule) {
   const RingView& view = ring.view();
+  const PpoLossConfig clipped{schedule.clip, config_.clip_value ? schedule.clip : 0.0f, schedule.entropy_weight,
+                              config_.value_weight};
+  const PpoPenaltyLoss penalised{kl_weight_.data, schedule.entropy_weight, config_.value_weight};
+  const auto epochs = static_cast<std::uint64_t>(config_.epochs);
   agent_.begin_update(stream, view, config_.gamma);
-  compute_gae(stream, view, config_.gamma, config_.lambda, agent_.reward_scaler().scale());
-  const PpoLossConfig loss{schedule.clip, config_.clip_value ? schedule.clip : 0.0f, schedule.entropy_weight,
-                           config_.value_weight};
-  for (int epoch = 0; epoch < config_.epochs; ++epoch) {
-    const RandomKey key{
-        seed_, schedule.iteration * static_cast<std::uint64_t>(config_.epochs) + static_cast<std::uint64_t>(epoch),
-        Purpose::kPermutation};
-    const Permutation permutation(key, static_cast<std::uint32_t>(rows_));
-    for (int m = 0; m < config_.minibatches; ++m) {
-      // On CUDA the remaining updates are enqueued as no-ops; a CPU can see the flag and save the work.
-      if (!stream.is_cuda() && agent_.network().state()->stop) break;
-      const auto begin = static_cast<int>(m * rows_ / config_.minibatches);
-      const auto end = static_cast<int>((m + 1) * rows_ / config_.minibatches);
-      update_minibatch(stream, view, {permutation, begin, end - begin}, loss, schedule.learning_rate);
+  for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
+    estimate_advantages(stream, view, static_cast<int>(epoch));
+    const std::uint64_t key = schedule.iteration * epochs + epoch;
+    if (config_.objective == PpoObjective::kClip) update_epoch(stream, view, key, clipped, schedule.learning_rate);
+    if (config_.objective == PpoObjective::kKlPenalty) {
+      update_epoch(stream, view, key, penalised, schedule.learning_rate);
     }
+  }
+  if (config_.objective == PpoObjective::kKlPenalty) {
+    agent_.reevaluate(stream, view, ratios_.data);
+    adapt_kl_weight(stream, view, ratios_.data, config_.kl_target, moment_parts_.data, kl_weight_.data);
   }
   agent_.end_update(stream, view);
 }
 
-void Ppo::update_minibatch(const Stream& stream, const RingView& ring, const Minibatch& minibatch,
-                           const PpoLossConfig& loss, float learning_rate) {
-  gather_minibatch(stream, ring, agent_.action(), minibatch, batch_);
-  measure_minibatch(stream, batch_, minibatch.size, config_.normalize_advantage, moment_parts_.data, moments_.data);
-  const int groups =
-      agent_.accumulate(stream, batch_.obs, minibatch.size, [&](const Stream& serial, const PolicyTile& tile) {
-        ppo_tile_loss(serial, loss, agent_.layout(), batch_, moments_.data, tile);
-      });
-  agent_.update(stream, groups, config_.target_kl, learning_rate);
+void Ppo::estimate_advantages(const Stream& stream, const RingView& ring, int epoch) {
+  const float* const scale = agent_.reward_scaler().scale();
+  if (epoch == 0) return compute_gae(stream, ring, config_.gamma, config_.lambda, scale);
+  if (config_.estimator == AdvantageEstimator::kGae) return;
+  agent_.reevaluate(stream, ring, ratios_.data);
+  compute_vtrace(stream, ring, {.gamma = config_.gamma, .lambda = config_.lambda}, ratios_.data, scale);
+}
+
+template <class Loss>
+void Ppo::update_epoch(const Stream& stream, const RingView& ring, std::uint64_t epoch, const Loss& loss,
+                       float learning_rate) {
+  const Permutation permutation({seed_, epoch, Purpose::kPermutation}, static_cast<std::uint32_t>(rows_));
+  for (int m = 0; m < config_.minibatches; ++m) {
+    // On CUDA the remaining updates are enqueued as no-ops; a CPU can see the flag and save the work.
+    if (!stream.is_cuda() && agent_.network().state()->stop) return;
+    const auto begin = static_cast<int>(m * rows_ / config_.minibatches);
+    const int size = static_cast<int>((m + 1) * rows_ / config_.minibatches) - begin;
+    gather_minibatch(stream, ring, agent_.action(), {permutation, begin, size}, batch_);
+    measure_minibatch(stream, batch_, size, config_.scaling, moment_parts_.data, moments_.data);
+    const int groups = agent_.accumulate(stream, batch_.obs, size, [&](const Stream& serial, const PolicyTile& tile) {
+      ppo_tile_loss(serial, loss, agent_.layout(), batch_, moments_.data, tile);
+    });
+    agent_.update(stream, groups, config_.target_kl, learning_rate);
+  }
 }
 
 }  // namespace stampede

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Minibatches of a rollout: a permutation's slice gathered side by side, and the moments of its advantages.
+// Batches of a rollout: a permutation's slice gathered side by side or all rows in order, and the moments of their
+// advantages.
 #pragma once
 
-#include "agents/permutation.h"
+#include "agents/minibatch.h"
 #include "kernels/arena.h"
 #include "kernels/space.h"
 #include "replay/returns.h"
 #include "replay/trajectory_ring.h"
 
 namespace stampede {
-
-// A minibatch: slice [begin, begin + size) of a permutation of all T * N rows.
-struct Minibatch {
-  Permutation permutation;
-  int begin, size;
-};
 
 // A minibatch's rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
 struct RolloutBatch {
@@ -29,9 +24,13 @@ struct RolloutBatch {
   int stride = 0;                  // M, of raw_action's columns
 
   static RolloutBatch take(const RingShape& shape, const Space& action, int rows, Arena& arena);
+  // Without observations, for batches that read them in the ring.
+  static RolloutBatch take_fields(const Space& action, int rows, Arena& arena);
 };
 void gather_minibatch(const Stream& stream, const RingView& ring, const Space& action, const Minibatch& minibatch,
                       const RolloutBatch& batch);
+// All T * N rows in ring order, without observations: row m of ring.obs belongs to row m. Stream-ordered.
+void copy_rollout(const Stream& stream, const RingView& ring, const Space& action, const RolloutBatch& batch);
 
 // Over the minibatch's valid rows; divisor = 1 / max(1, valid rows).
 struct MinibatchMoments {
@@ -41,8 +40,11 @@ inline constexpr int kMomentParts = 64;
 struct MomentPart {
   double count, sum, squares;
 };
-// normalize = false leaves advantages as they are. Stream-ordered.
-void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, bool normalize, MomentPart* parts,
-                       MinibatchMoments* moments);
+// kNone leaves advantages as they are, kCenter subtracts their mean (a constant baseline), kNormalize also divides by
+// their deviation.
+enum class AdvantageScaling { kNone, kCenter, kNormalize };
+// Stream-ordered.
+void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, AdvantageScaling scaling,
+                       MomentPart* parts, MinibatchMoments* moments);
 
 }  // namespace stampede

@@ -26,10 +26,27 @@ struct AddMetricsOp {
   }
 };
 
+struct AddGroupsOp {
+  double* groups;
+  int count, width;
+  double* totals;
+
+  HD void operator()(int k) const {
+    for (int g = 0; g < count; ++g) {
+      totals[k] += groups[g * width + k];
+      groups[g * width + k] = 0.0;
+    }
+  }
+};
+
 }  // namespace
 
 void add_row_metrics(const Stream& stream, const float* metrics, int rows, int width, double* totals) {
   for_each_index(stream, width, AddMetricsOp{metrics, rows, totals});
+}
+
+void add_group_metrics(const Stream& stream, double* groups, int count, int width, double* totals) {
+  for_each_index(stream, width, AddGroupsOp{groups, count, width, totals});
 }
 
 }  // namespace stampede

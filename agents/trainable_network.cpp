@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/buffer.h"
+#include "kernels/optimizer_cpu.h"
 
 namespace stampede {
 
@@ -26,10 +27,25 @@ TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const
   parameters_ = arena.take<float>(count);
   first_moment_ = arena.take<float>(count);
   second_moment_ = arena.take<float>(count);
+  take_gradients(max_groups, arena);
+  state_ = arena.take<LearnerState>(1);
+}
+
+TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config,
+                                   int max_groups, const TrainableNetwork& whole, std::size_t offset, Arena& arena)
+    : network_(std::move(network)), config_(config), state_(whole.state_) {
+  const std::size_t count = spec().parameter_count();
+  parameters_ = {whole.parameters_.data + offset, {count}};
+  first_moment_ = {whole.first_moment_.data + offset, {count}};
+  second_moment_ = {whole.second_moment_.data + offset, {count}};
+  take_gradients(max_groups, arena);
+}
+
+void TrainableNetwork::take_gradients(int max_groups, Arena& arena) {
+  const std::size_t count = spec().parameter_count();
   gradients_ = arena.take<float>(count * static_cast<std::size_t>(max_groups));
   scratch_ = arena.take<float>(optimizer_scratch_size(count));
   prepared_ = arena.take<float>(network_->prepared_size());
-  state_ = arena.take<LearnerState>(1);
 }
 
 void TrainableNetwork::initialize(const Stream& stream, std::uint64_t seed) {
@@ -55,6 +71,11 @@ void TrainableNetwork::step(const Stream& stream, int groups, float learning_rat
   const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
                                second_moment_.data, scratch_.data,   parameters_.size()};
   optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
+}
+
+float TrainableNetwork::combine_gradients(const Stream& stream, int groups, float scale) const {
+  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, spec().parameter_count()};
+  return cpu_combine_gradients(stream, blocks, groups, scale);
 }
 
 void TrainableNetwork::update(const Stream& stream, int groups, float learning_rate) {

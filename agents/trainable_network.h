@@ -54,6 +54,10 @@ class TrainableNetwork {
   // noisy layers. Whoever adds them writes their gradients.
   TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups, Arena& arena,
                    std::size_t extra = 0);
+  // A part of `whole` trained by itself: `network` computes it from the parameters that start at `offset` of whole's.
+  // Parameters, moments and learner state are whole's own, gradients are not.
+  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups,
+                   const TrainableNetwork& whole, std::size_t offset, Arena& arena);
 
   const Network& network() const { return *network_; }
   const NetworkSpec& spec() const { return network_->spec(); }
@@ -78,6 +82,9 @@ class TrainableNetwork {
   // What backward() needs for the network's own parameters, or for others [parameter_count] in their place.
   void refresh(const Stream& stream) { refresh(stream, parameters_.data); }
   void refresh(const Stream& stream, const float* parameters);
+  // The first half of an update, CPU only: the sum of the first `groups` gradient blocks, times scale, is in the first
+  // one. Returns its norm.
+  float combine_gradients(const Stream& stream, int groups, float scale) const;
 
   View<float> parameter_block() const { return parameters_; }
   View<float> first_moment() const { return first_moment_; }
@@ -85,6 +92,8 @@ class TrainableNetwork {
   View<LearnerState> state_block() const { return state_; }
 
  private:
+  void take_gradients(int max_groups, Arena& arena);
+
   std::shared_ptr<const Network> network_;
   OptimizerConfig config_;
   View<float> parameters_, first_moment_, second_moment_;  // [P + extra]

@@ -6,6 +6,7 @@ namespace stampede {
 
 void register_env_benchmarks();
 void register_mlp_benchmarks();
+void register_replay_benchmarks();
 void register_train_benchmarks();
 void register_process_benchmarks();
 

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   int count = argc;
   stampede::register_env_benchmarks();
   stampede::register_mlp_benchmarks();
+  stampede::register_replay_benchmarks();
   stampede::register_train_benchmarks();
   stampede::register_process_benchmarks();
   benchmark::AddCustomContext("compiler", __VERSION__);

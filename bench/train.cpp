@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole training loops: PPO steps per second, DQN updates per second with sampling.
+// Whole training loops: PPO and PQN steps per second, DQN updates per second with sampling.
 #include <benchmark/benchmark.h>
 
 #include <thread>
@@ -44,6 +44,26 @@ void bench_ppo(benchmark::State& state, const char* env, int environments, int t
   state.SetItemsProcessed(trainer->env_steps() - before);
 }
 
+// 64-64 rectifiers, 32 steps, 2 epochs of 4 minibatches; with and without layer normalisation.
+void bench_pqn(benchmark::State& state, int environments, bool layer_norm, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const auto trainer = make_trainer(registry, "pqn", "CartPole-v1", threads,
+                                    {{"num_envs", std::to_string(environments)},
+                                     {"rollout_steps", "32"},
+                                     {"epochs", "2"},
+                                     {"minibatches", "4"},
+                                     {"learning_rate", "0.00025"},
+                                     {"hidden", "64,64"},
+                                     {"activation", "relu"},
+                                     {"layer_norm", layer_norm ? "true" : "false"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "1000000000"}});
+  trainer->iterate();
+  const std::int64_t before = trainer->env_steps();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(trainer->env_steps() - before);
+}
+
 void bench_dqn(benchmark::State& state, const char* algorithm, int width, int batch, int threads) {
   const EnvRegistry registry = builtin_environments();
   const std::string hidden = std::to_string(width) + "," + std::to_string(width);
@@ -69,6 +89,26 @@ void bench_dqn(benchmark::State& state, const char* algorithm, int width, int ba
   state.SetLabel("includes 1024 environment steps per 64 updates");
 }
 
+// Two networks 64-64 tanh on 2048 rows: 15 Fisher products, the line search, 10 epochs of 16 minibatches of the critic.
+void bench_trpo(benchmark::State& state, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const auto trainer = make_trainer(registry, "trpo", "CartPole-v1", threads,
+                                    {{"num_envs", "16"},
+                                     {"rollout_steps", "128"},
+                                     {"hidden", "64,64"},
+                                     {"activation", "tanh"},
+                                     {"cg_iterations", "15"},
+                                     {"cg_tolerance", "0"},
+                                     {"critic_epochs", "10"},
+                                     {"critic_minibatches", "16"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "1000000000"}});
+  trainer->iterate();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(state.iterations());
+  state.SetLabel("updates, each with collecting its 2048 rows");
+}
+
 std::string with_threads(std::string name, int threads) {
   return threads > 1 ? name + "/threads:" + std::to_string(threads) : name;
 }
@@ -86,6 +126,15 @@ void register_train_benchmarks() {
     benchmark::RegisterBenchmark(("train/ppo/CartPole-v1/" + std::to_string(environments)).c_str(), bench_ppo,
                                  "CartPole-v1", environments, environments < 64 ? 1 : cores)
         ->UseRealTime();
+  }
+  for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
+    benchmark::RegisterBenchmark(with_threads("train/trpo/update/2048", threads).c_str(), bench_trpo, threads)
+        ->UseRealTime();
+  }
+  for (int threads = cores; threads > 0; threads = threads > 1 ? 1 : 0) {
+    const std::string name = "train/pqn/CartPole-v1/1024", suffix = threads < cores ? "/threads:1" : "";
+    benchmark::RegisterBenchmark((name + suffix).c_str(), bench_pqn, 1024, true, threads)->UseRealTime();
+    benchmark::RegisterBenchmark((name + "/plain" + suffix).c_str(), bench_pqn, 1024, false, threads)->UseRealTime();
   }
   for (const char* algorithm : {"dqn", "rainbow"}) {
     for (const int width : {64, 256}) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "kernels/activation_cpu.h"
 #include "kernels/gemm_tile.h"
 #include "kernels/simd.h"
 
@@ -12,15 +13,11 @@ namespace {
 
 constexpr int kLanes = Vector::kLanes;
 
-Vector activate(Vector x, GemmActivation activation) {
-  return activation == GemmActivation::kTanh ? rational_tanh(x) : at_least(x, Vector(0.0f));
-}
-
 // In place on a block that a tile has just written.
 template <GemmActivation kActivation>
 void activate_block(float* y, std::ptrdiff_t stride, int rows, int columns) {
   for (int r = 0; r < rows; ++r, y += stride) {
-    for (int o = 0; o < columns; o += kLanes) activate(Vector::load(y + o), kActivation).store(y + o);
+    for (int o = 0; o < columns; o += kLanes) activate<kActivation>(Vector::load(y + o)).store(y + o);
   }
 }
 

@@ -74,11 +74,17 @@ void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = k
   }
 #endif
   const int chunks = (n + grain - 1) / grain;
-#pragma omp parallel for schedule(static) num_threads(stream.threads()) if (stream.threads() > 1 && chunks > 1)
-  for (int c = 0; c < chunks; ++c) {
-    const int begin = c * grain;
+  const auto run = [&](int chunk) {
+    const int begin = chunk * grain;
     functor(begin, begin + grain < n ? begin + grain : n);
+  };
+  // Not an `if` clause: even a region of one thread costs OpenMP a microsecond.
+  if (stream.threads() == 1 || chunks == 1) {
+    for (int c = 0; c < chunks; ++c) run(c);
+    return;
   }
+#pragma omp parallel for schedule(static) num_threads(stream.threads())
+  for (int c = 0; c < chunks; ++c) run(c);
 }
 
 #ifdef __CUDACC__

@@ -45,16 +45,6 @@ Vector sum_groups(const float* gradient, std::size_t stride) {
   }
 }
 
-// Adds sixteen interleaved partial sums by a tree, whatever the vector width.
-float sum_lanes(const Vector* partial) {
-  alignas(64) float lane[kRowPadding];
-  for (int j = 0; j < kRowPadding / kLanes; ++j) partial[j].store(lane + j * kLanes);
-  for (int half = kRowPadding / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
-}
-
 // Sums and scales the groups of one chunk into group 0; returns the chunk's sum of squares.
 template <int Groups>
 float combine_chunk(float* gradient, std::size_t stride, std::size_t begin, std::size_t end, float scale) {
@@ -77,17 +67,6 @@ constexpr auto kCombine = []<int... Groups>(std::integer_sequence<int, Groups...
   return std::array<CombineFunction, sizeof...(Groups)>{&combine_chunk<Groups + 1>...};
 }
 (std::make_integer_sequence<int, kMaxGradientGroups>{});
-
-float combine_groups(const Stream& stream, const OptimizerBlocks& blocks, int groups, float scale) {
-  const CombineFunction combine = kCombine[static_cast<std::size_t>(groups - 1)];
-  for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int chunk) {
-    blocks.scratch[chunk] = combine(blocks.gradients, blocks.count, begin, end, scale);
-  });
-  double total = 0.0;
-  for (std::size_t c = 0; c < (blocks.count + kChunk - 1) / kChunk; ++c)
-    total += static_cast<double>(blocks.scratch[c]);
-  return static_cast<float>(std::sqrt(total));
-}
 
 // What one element's step needs besides its own numbers; computed once per update in double.
 struct StepScalars {
@@ -178,10 +157,21 @@ void step_all(const Stream& stream, const OptimizerBlocks& blocks, const StepSca
 
 }  // namespace
 
+float cpu_combine_gradients(const Stream& stream, const OptimizerBlocks& blocks, int groups, float scale) {
+  const CombineFunction combine = kCombine[static_cast<std::size_t>(groups - 1)];
+  for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int chunk) {
+    blocks.scratch[chunk] = combine(blocks.gradients, blocks.count, begin, end, scale);
+  });
+  double total = 0.0;
+  for (std::size_t c = 0; c < (blocks.count + kChunk - 1) / kChunk; ++c)
+    total += static_cast<double>(blocks.scratch[c]);
+  return static_cast<float>(std::sqrt(total));
+}
+
 void cpu_optimizer_step(const Stream& stream, const OptimizerConfig& config, const OptimizerBlocks& blocks, int groups,
                         float learning_rate, float scale, LearnerState* state) {
   if (state->stop != 0 || state->failed != 0) return;
-  const float norm = combine_groups(stream, blocks, groups, scale);
+  const float norm = cpu_combine_gradients(stream, blocks, groups, scale);
   state->gradient_norm = norm;
   if (!std::isfinite(norm)) {
     state->failed = 1;

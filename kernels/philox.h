@@ -59,6 +59,11 @@ enum class Purpose : std::uint32_t {
   kInitialization = 7,
   kParameterNoise = 32,
   kParameterDropout = 33,
+  kTargetAction = 20,
+  kPolicyAction = 21,
+  kExplorationNoise = 22,
+  kWorkerSeed = 30,
+  kFinalEpsilon = 31,
 };
 
 // Names one draw: key = seed; counter = (index, row low, row high 24 bits | purpose 8 bits, draw). So a value depends

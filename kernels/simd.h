@@ -105,4 +105,27 @@ HD Vector clamp(Vector x, Vector low, Vector high) { return at_most(at_least(x, 
 // Rows are padded to this many floats, a whole number of vectors in every width.
 inline constexpr int kRowPadding = 16;
 
+// Adds sixteen interleaved partial sums, lane i to lane i + 8, then i + 4, i + 2, i + 1, whatever the vector width.
+inline float sum_lanes(const Vector* partial) {
+#if defined(__AVX2__) && defined(__FMA__)
+#if defined(__AVX512F__)
+  const __m512d doubles = _mm512_castps_pd(partial->lanes);
+  const __m256 eight = _mm256_add_ps(_mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xF, doubles, 0)),
+                                     _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xF, doubles, 1)));
+#else
+  const __m256 eight = _mm256_add_ps(partial[0].lanes, partial[1].lanes);
+#endif
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+#else
+  float lane[kRowPadding];
+  for (int j = 0; j < kRowPadding; ++j) lane[j] = partial[j].lanes;
+  for (int half = kRowPadding / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  return lane[0];
+#endif
+}
+
 }  // namespace stampede

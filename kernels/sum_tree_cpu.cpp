@@ -165,10 +165,12 @@ void recompute_node(const SumTreeView& tree, int level, int node) {
 // Nodes of one level do not depend on each other.
 template <class NodeAt>
 void recompute_nodes(const Stream& stream, const SumTreeView& tree, int level, int count, const NodeAt& node_at) {
-  constexpr int kParallelNodes = 512;
-#pragma omp parallel for schedule(static) \
-    num_threads(stream.threads()) if (stream.threads() > 1 && count >= kParallelNodes)
-  for (int i = 0; i < count; ++i) recompute_node(tree, level, node_at(i));
+  for_each_chunk(
+      stream, count,
+      [&](int begin, int end) {
+        for (int i = begin; i < end; ++i) recompute_node(tree, level, node_at(i));
+      },
+      256);
 }
 
 // The distinct parents of `nodes`, in the order of their first child.
@@ -186,7 +188,7 @@ int list_parents(const Parent& parent, int count, std::uint8_t* flags, std::int3
 }
 
 // How many draws descend together, so that their cache misses overlap.
-constexpr int kGroup = 64;
+constexpr int kGroup = 128;
 
 struct DrawGroups {
   SumTreeView tree;
@@ -271,7 +273,7 @@ void cpu_refresh_range(const Stream& stream, const SumTreeView& tree, int begin,
 
 void cpu_draw(const Stream& stream, const SumTreeView& tree, const RandomKey& key, DrawKind kind, int count,
               std::int32_t* indices, float* priorities) {
-  for_each_chunk(stream, count, DrawGroups{tree, key, kind, count, indices, priorities}, 4 * kGroup);
+  for_each_chunk(stream, count, DrawGroups{tree, key, kind, count, indices, priorities}, 2 * kGroup);
 }
 
 }  // namespace stampede

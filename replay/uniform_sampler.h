@@ -42,18 +42,32 @@ struct UniformSampler {
     }
     return row + n_step <= window.rows;
   }
-  HD SampledRow operator()(int sample) const {
+  // A draw may turn out not to be sampleable. Its row counts from the oldest stored one.
+  struct Draw {
+    int row, environment;
+  };
+  HD Draw draw(std::uint32_t row_word, std::uint32_t environment_word) const {
+    return {static_cast<int>(uniform_below(row_word, static_cast<std::uint32_t>(window.rows))),
+            static_cast<int>(uniform_below(environment_word, static_cast<std::uint32_t>(ring.shape.environments)))};
+  }
+  HD Draw first_draw(int sample) const {
+    const PhiloxBlock block = key.block(static_cast<std::uint32_t>(sample), 0);
+    return draw(block.word[0], block.word[1]);
+  }
+  HD SampledRow operator()(int sample) const { return settle(sample, first_draw(sample)); }
+  // The sample whose first draw is `first`: callers draw many ahead, so that their memory is fetched meanwhile.
+  HD SampledRow settle(int sample, Draw first) const {
     constexpr int kTries = 16;
-    Rng rng(key, static_cast<std::uint32_t>(sample));
-    int row = 0, environment = 0;
-    for (int attempt = 0; attempt < kTries; ++attempt) {
-      row = static_cast<int>(rng.below(static_cast<std::uint32_t>(window.rows)));
-      environment = static_cast<int>(rng.below(static_cast<std::uint32_t>(ring.shape.environments)));
-      if (sampleable(row, environment)) return {slot_of(row), environment};
+    if (sampleable(first.row, first.environment)) return {slot_of(first.row), first.environment};
+    Draw drawn{};
+    for (int attempt = 1; attempt < kTries; ++attempt) {
+      const PhiloxBlock block = key.block(static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(attempt) / 2);
+      drawn = attempt & 1 ? draw(block.word[2], block.word[3]) : draw(block.word[0], block.word[1]);
+      if (sampleable(drawn.row, drawn.environment)) return {slot_of(drawn.row), drawn.environment};
     }
-    row = row + n_step > window.rows ? window.rows - n_step : row;
-    if (!sampleable(row, environment)) row += row > 0 ? -1 : 1;
-    return {slot_of(row), environment};
+    int row = drawn.row + n_step > window.rows ? window.rows - n_step : drawn.row;
+    if (!sampleable(row, drawn.environment)) row += row > 0 ? -1 : 1;
+    return {slot_of(row), drawn.environment};
   }
 };
 

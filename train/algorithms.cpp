@@ -7,14 +7,37 @@
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
 #include "train/dqn_keys.h"
+#include "train/a2c_trainer.h"
+#include "train/a3c_trainer.h"
+#include "train/async_keys.h"
+#include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
+#include "train/policy_keys.h"
+#include "train/off_policy_trainer.h"
 #include "train/ppo_trainer.h"
+#include "train/pqn_trainer.h"
 #include "train/presets.h"
+#include "train/reinforce_trainer.h"
+#include "train/trpo_trainer.h"
+#include "train/sac_discrete_trainer.h"
+#include "train/sac_trainer.h"
+#include "train/td3_trainer.h"
 
 namespace stampede {
 namespace {
 
 constexpr AlgorithmEntry kAlgorithms[] = {
+    {"a2c", "a2c", "Advantage actor-critic (Mnih et al. 2016)", true, true, a2c_keys, make_a2c_trainer, rollout_rows},
+    {"actor_critic", "a2c", "One-step actor-critic (Sutton and Barto 2018, section 13.5)", true, true, a2c_keys,
+     make_a2c_trainer, rollout_rows},
+    {"a3c", "a3c", "Asynchronous advantage actor-critic on CPU threads (Mnih et al. 2016)", true, true, a3c_keys,
+     make_a3c_trainer, async_batch_rows},
+    {"async_q", "async_q", "Asynchronous one-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
+    {"async_sarsa", "async_q", "Asynchronous one-step Sarsa on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
+    {"async_nstep_q", "async_q", "Asynchronous n-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
+     async_q_keys, make_async_q_trainer, async_batch_rows},
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
     {"double_dqn", "dqn", "Double DQN (van Hasselt et al. 2016)", true, false, dqn_keys, make_dqn_trainer,
      dqn_batch_rows},
@@ -34,8 +57,38 @@ constexpr AlgorithmEntry kAlgorithms[] = {
      dqn_batch_rows},
     {"soft_q", "dqn", "Soft Q-learning with discrete actions (Haarnoja et al. 2017)", true, false, dqn_keys,
      make_dqn_trainer, dqn_batch_rows},
+    {"ddpg", "td3", "Deep deterministic policy gradients (Lillicrap et al. 2016)", true, true, td3_keys,
+     make_td3_trainer, off_policy_batch_rows},
+    {"td3", "td3", "Twin delayed deterministic policy gradients (Fujimoto et al. 2018)", false, true, td3_keys,
+     make_td3_trainer, off_policy_batch_rows},
+    {"sac", "sac", "Soft actor-critic, learned temperature (Haarnoja et al. 2018b)", false, true, sac_keys,
+     make_sac_trainer, off_policy_batch_rows},
+    {"sac_v", "sac", "Soft actor-critic with a value network (Haarnoja et al. 2018a)", false, true, sac_keys,
+     make_sac_trainer, off_policy_batch_rows},
+    {"sac_discrete", "sac_discrete", "Soft actor-critic with discrete actions (Christodoulou 2019)", true, false,
+     sac_discrete_keys, make_sac_discrete_trainer, off_policy_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"ppo_kl", "ppo", "PPO with an adaptive KL penalty (Schulman et al. 2017, section 4)", true, true, ppo_keys,
+     make_ppo_trainer, ppo_batch_rows},
+    {"reinforce", "reinforce", "REINFORCE with a baseline (Williams 1992)", true, true, reinforce_keys,
+     make_reinforce_trainer, rollout_rows},
+    {"soft_pg", "a2c", "Soft policy gradient: entropy inside the return (Haarnoja et al. 2017; Shi et al. 2019)", true,
+     true, a2c_keys, make_a2c_trainer, rollout_rows},
+    {"trpo", "trpo", "Trust region policy optimization (Schulman et al. 2015)", true, true, trpo_keys,
+     make_trpo_trainer, trpo_batch_rows},
+    {"pqn", "pqn", "Parallelised Q-learning without replay (Gallici et al. 2024)", true, false, pqn_keys,
+     make_pqn_trainer, pqn_batch_rows},
+    {"deep_sarsa", "pqn", "SARSA with a network on parallel environments (Rummery & Niranjan 1994)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"deep_expected_sarsa", "pqn", "Expected SARSA with a network on parallel environments (van Seijen et al. 2009)",
+     true, false, pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_q", "pqn", "One-step Q-learning, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_sarsa", "pqn", "One-step SARSA, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
+    {"batched_nstep_q", "pqn", "n-step Q-learning, its actor-learners as one batch (Mnih et al. 2016)", true, false,
+     pqn_keys, make_pqn_trainer, pqn_batch_rows},
 };
 
 std::span<const ConfigKey> common_keys() {

@@ -6,6 +6,7 @@
 
 #include "kernels/error.h"
 #include "train/env_blocks.h"
+#include "train/memory_budget.h"
 
 namespace stampede {
 namespace {
@@ -52,22 +53,7 @@ void CollectingTrainer::measure() {
              {"replay", replay_arena_.bytes()},
              {"agent", agent_arena_.bytes()},
              {"evaluation", eval_arena_.bytes()}};
-  check_budget();
-}
-
-// Together, and before anything is taken: parts that fit alone must not fill the machine one after another.
-void CollectingTrainer::check_budget() const {
-  const auto mebibytes = [](std::size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20); };
-  std::size_t total = 0;
-  std::string parts;
-  for (const auto& [name, bytes] : budget_) {
-    total += bytes;
-    parts += (parts.empty() ? "" : ", ") + name + " " + mebibytes(bytes);
-  }
-  const std::size_t available = available_memory(stream_.device());
-  if (total <= available) return;
-  throw RuntimeError("the run needs " + mebibytes(total) + " MiB on " + std::string(device_name(stream_.device())) +
-                     " (" + parts + ") but " + mebibytes(available) + " are available; lower num_envs or what is kept");
+  check_memory_budget(stream_.device(), budget_);
 }
 
 std::vector<std::pair<std::string, std::size_t>> CollectingTrainer::memory_budget() const { return budget_; }

@@ -63,7 +63,6 @@ class CollectingTrainer : public Trainer {
 
  private:
   void build();
-  void check_budget() const;
   void drain_episodes();
 
   const EnvEntry& entry_;

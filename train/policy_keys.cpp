@@ -2,8 +2,19 @@
 #include "train/policy_keys.h"
 
 namespace stampede {
+namespace {
 
 using enum ConfigType;
+
+ContinuousPolicy continuous_policy(const Config& config) {
+  const std::string name = config.text("distribution");
+  if (name == "state_gaussian") return ContinuousPolicy::kStateGaussian;
+  if (name == "squashed_gaussian") return ContinuousPolicy::kSquashedGaussian;
+  if (name == "beta") return ContinuousPolicy::kBeta;
+  return name == "multi_categorical" ? ContinuousPolicy::kMultiCategorical : ContinuousPolicy::kGaussian;
+}
+
+}  // namespace
 
 KeyList rollout_keys() {
   return {
@@ -40,11 +51,22 @@ KeyList actor_critic_keys() {
        .type = kFlag,
        .default_text = "false",
        .help = "actor and critic share their hidden layers"},
+      {.name = "distribution",
+       .type = kChoice,
+       .default_text = "gaussian",
+       .choices = "gaussian|state_gaussian|squashed_gaussian|beta|multi_categorical",
+       .help = "of continuous actions; discrete ones are categorical"},
       {.name = "log_sigma",
        .default_text = "0",
        .min = -20,
        .max = 5,
        .help = "initial log standard deviation of continuous actions"},
+      {.name = "action_bins",
+       .type = kInteger,
+       .default_text = "11",
+       .min = 2,
+       .max = 1024,
+       .help = "actions of each dimension, for multi_categorical"},
   };
   append(keys, optimizer_keys());
   append(keys, network_keys());
@@ -56,10 +78,12 @@ KeyList actor_critic_keys() {
 ActorCriticConfig actor_critic_config(const Config& config) {
   return {.network = network_shape(config),
           .shared_torso = config.flag("shared_torso"),
+          .continuous = continuous_policy(config),
           .initial_log_sigma = static_cast<float>(config.real("log_sigma")),
+          .action_bins = static_cast<int>(config.integer("action_bins")),
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
-          .optimizer = optimizer_config(config)};
+          .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{}};
 }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }

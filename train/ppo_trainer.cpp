@@ -2,6 +2,7 @@
 #include "train/ppo_trainer.h"
 
 #include "agents/ppo.h"
+#include "kernels/buffer.h"
 #include "train/policy_keys.h"
 #include "train/rollout_trainer.h"
 
@@ -15,9 +16,13 @@ PpoConfig ppo_config(const Config& config) {
   ppo.lambda = static_cast<float>(config.real("gae_lambda"));
   ppo.epochs = static_cast<int>(config.integer("epochs"));
   ppo.minibatches = static_cast<int>(config.integer("minibatches"));
+  ppo.objective = config.text("objective") == "kl" ? PpoObjective::kKlPenalty : PpoObjective::kClip;
+  ppo.kl_target = static_cast<float>(config.real("kl_target"));
+  ppo.kl_weight = static_cast<float>(config.real("kl_coef"));
+  ppo.estimator = config.text("advantage") == "vtrace" ? AdvantageEstimator::kVtrace : AdvantageEstimator::kGae;
   ppo.clip_value = config.flag("clip_value");
   ppo.value_weight = static_cast<float>(config.real("value_coef"));
-  ppo.normalize_advantage = config.flag("normalize_advantage");
+  ppo.scaling = config.flag("normalize_advantage") ? AdvantageScaling::kNormalize : AdvantageScaling::kNone;
   ppo.target_kl = static_cast<float>(config.real("target_kl"));
   return ppo;
 }
@@ -33,6 +38,7 @@ class PpoTrainer final : public RolloutTrainer {
   std::vector<std::string> metric_names() const override {
     std::vector<std::string> names = RolloutTrainer::metric_names();
     names.emplace_back("charts/clip_range");
+    names.emplace_back("charts/kl_coef");
     return names;
   }
 
@@ -44,6 +50,8 @@ class PpoTrainer final : public RolloutTrainer {
                                  act_rows(), seed_, stream_, agent_arena_);
   }
 
+  void initialize_agent() override { ppo_->initialize(stream_); }
+
   std::int64_t learn(std::int64_t row, std::uint64_t iteration) override {
     ppo_->learn(stream_, *ring_,
                 {learning_rate(row), static_cast<float>(clip_.at(row)), entropy_weight(row), iteration});
@@ -53,6 +61,13 @@ class PpoTrainer final : public RolloutTrainer {
   void read_agent_metrics(TrainerMetrics& metrics) override {
     RolloutTrainer::read_agent_metrics(metrics);
     metrics.values.emplace_back("charts/clip_range", clip_.at(last_row()));
+    metrics.values.emplace_back("charts/kl_coef", to_host(stream_, ppo_->kl_weight())[0]);
+  }
+
+  std::vector<StateBlock> agent_blocks() override {
+    std::vector<StateBlock> blocks = RolloutTrainer::agent_blocks();
+    blocks.push_back({"kl_weight", StateBlock::Type::kF32, {1}, ppo_->kl_weight().data});
+    return blocks;
   }
 
  private:
@@ -68,6 +83,28 @@ KeyList ppo_keys() {
   static constexpr ConfigKey kKeys[] = {
       {.name = "epochs", .type = kInteger, .default_text = "4", .min = 1, .max = 1000, .help = "passes over a rollout"},
       {.name = "minibatches", .type = kInteger, .default_text = "4", .min = 1, .max = 1 << 20, .help = "per epoch"},
+      {.name = "objective",
+       .type = kChoice,
+       .default_text = "clip",
+       .choices = "clip|kl",
+       .help = "clipped ratio or adaptive penalty on the KL"},
+      {.name = "advantage",
+       .type = kChoice,
+       .default_text = "gae",
+       .choices = "gae|vtrace",
+       .help = "vtrace: estimated anew each epoch, corrected for how far the policy has moved"},
+      {.name = "kl_target",
+       .default_text = "0.01",
+       .min = 0,
+       .max = 100,
+       .help = "objective=kl: the divergence per iteration that the weight is adapted to",
+       .above_min = true},
+      {.name = "kl_coef",
+       .default_text = "1",
+       .min = 0,
+       .max = 1e6,
+       .help = "objective=kl: first weight of the penalty",
+       .above_min = true},
       {.name = "clip",
        .default_text = "0.2",
        .min = 0,

@@ -2,6 +2,8 @@
 #include "train/rollout_trainer.h"
 
 #include "train/env_blocks.h"
+#include "train/normalizer_blocks.h"
+#include "train/policy_report.h"
 
 namespace stampede {
 
@@ -45,46 +47,22 @@ void RolloutTrainer::evaluate_acts(const Stream& stream, const EvaluationActs& a
 }
 
 std::vector<std::string> RolloutTrainer::metric_names() const {
-  return {"losses/policy_loss",
-          "losses/value_loss",
-          "losses/entropy",
-          "losses/approx_kl",
-          "losses/clipfrac",
-          "losses/explained_variance",
-          "losses/gradient_norm",
-          "losses/gradient_norm_actor",
-          "losses/gradient_norm_critic",
-          "losses/gradient_norm_torso",
-          "charts/learning_rate"};
+  std::vector<std::string> names = policy_report_names();
+  names.emplace_back("charts/learning_rate");
+  return names;
 }
 
 void RolloutTrainer::read_agent_metrics(TrainerMetrics& metrics) {
   const PolicyMetrics m = actor_critic().read_metrics(stream_);
   metrics.failed = m.failed;
-  metrics.values = {{"losses/policy_loss", m.policy_loss},
-                    {"losses/value_loss", m.value_loss},
-                    {"losses/entropy", m.entropy},
-                    {"losses/approx_kl", m.approx_kl},
-                    {"losses/clipfrac", m.clip_fraction},
-                    {"losses/explained_variance", m.explained_variance},
-                    {"losses/gradient_norm", m.gradient_norm},
-                    {"losses/gradient_norm_actor", m.actor_gradient_norm},
-                    {"losses/gradient_norm_critic", m.critic_gradient_norm},
-                    {"losses/gradient_norm_torso", m.torso_gradient_norm},
-                    {"charts/learning_rate", learning_rate_.at(last_row_)}};
+  metrics.values = policy_report(m);
+  metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(last_row_));
 }
 
 std::vector<StateBlock> RolloutTrainer::agent_blocks() {
-  ActorCritic& agent = actor_critic();
   std::vector<StateBlock> blocks;
-  add_network_blocks(agent.network(), "network.", blocks);
-  const auto add_moments = [&](const char* name, View<RunningMoments> view) {
-    blocks.push_back({name, StateBlock::Type::kF64, {view.size(), 3}, view.data});
-  };
-  add_moments("observation_moments", agent.observation_normalizer().moments());
-  add_moments("return_moments", agent.reward_scaler().moments());
-  const View<float> running = agent.reward_scaler().running_returns();
-  blocks.push_back({"running_returns", StateBlock::Type::kF32, {running.size()}, running.data});
+  add_network_blocks(actor_critic().network(), "network.", blocks);
+  add_normalizer_blocks(actor_critic(), "", blocks);
   return blocks;
 }
 

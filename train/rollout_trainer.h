@@ -25,6 +25,7 @@ class RolloutTrainer : public CollectingTrainer {
 
   // The network of this run's spaces.
   std::unique_ptr<Network> make_network(const ActorCriticConfig& config) const {
+    ActorCritic::check(config, spec_.action);
     return network_factory_(ActorCritic::network_spec(config, spec_.observation, spec_.action));
   }
   void initialize_agent() override { actor_critic().initialize(stream_); }

@@ -29,6 +29,16 @@ OptimizerKind optimizer_kind(const Config& config) {
 
 void append(KeyList& keys, std::span<const ConfigKey> more) { keys.insert(keys.end(), more.begin(), more.end()); }
 
+KeyList only(const KeyList& keys, std::initializer_list<std::string_view> names) {
+  KeyList chosen;
+  for (const std::string_view name : names) {
+    const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == name; });
+    if (key == keys.end()) throw std::logic_error("no key " + std::string(name) + " to choose");
+    chosen.push_back(*key);
+  }
+  return chosen;
+}
+
 void set_default(KeyList& keys, std::string_view name, std::string_view text) {
   const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == name; });
   if (key == keys.end()) throw std::logic_error("no key " + std::string(name) + " to set a default of");
@@ -53,6 +63,10 @@ KeyList network_keys() {
        .default_text = "orthogonal",
        .choices = "orthogonal|kaiming_uniform",
        .help = "of the weights"},
+      {.name = "layer_norm",
+       .type = kFlag,
+       .default_text = "false",
+       .help = "normalise every hidden layer before its activation"},
   };
 }
 
@@ -149,6 +163,7 @@ NetworkShape network_shape(const Config& config) {
   shape.activation = activation(config);
   shape.initialization =
       config.text("initialization") == "orthogonal" ? Initialization::kOrthogonal : Initialization::kKaimingUniform;
+  shape.layer_norm = config.flag("layer_norm");
   return shape;
 }
 

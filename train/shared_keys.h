@@ -2,6 +2,7 @@
 // Configuration keys that several algorithms share, and what they are read into.
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,12 @@ namespace stampede {
 using KeyList = std::vector<ConfigKey>;
 
 void append(KeyList& keys, std::span<const ConfigKey> more);
+// Those of `keys` that have one of the names. std::logic_error when one has none.
+KeyList only(const KeyList& keys, std::initializer_list<std::string_view> names);
 // std::logic_error when no key has that name.
 void set_default(KeyList& keys, std::string_view name, std::string_view text);
 
-KeyList network_keys();    // hidden, activation, initialization
+KeyList network_keys();    // hidden, activation, initialization, layer_norm
 KeyList optimizer_keys();  // optimizer, learning_rate and how it falls, epsilon, decays, clipping
 KeyList replay_keys();     // buffer_size, batch_size, learning_starts, train_interval, gradient_steps
 KeyList epsilon_keys();    // epsilon_start, epsilon_end, epsilon_fraction, epsilon_schedule

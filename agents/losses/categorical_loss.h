@@ -51,10 +51,10 @@ HD void add_projection(const Support& support, const float* p, int padded, float
 }
 
 // Cross-entropy of the taken action's logits z with the projected target m, both [padded] (m's padding zero, z's far
-// below). Writes d(loss)/d(logits) = softmax(z) - m to d [padded]. The priority is KL(m || softmax(z)), as Hessel et
-// al. 2018 (Rainbow): the cross-entropy less the entropy of m, which no prediction can remove.
-HD void categorical_gradient(const Support& support, const float* z, const float* m, int padded, float* d,
-                             float* metrics) {
+// below). Writes d(loss)/d(logits) = softmax(z) - m to d [padded]. Returns KL(m || softmax(z)), the cross-entropy less
+// the entropy of m, which no prediction can remove.
+HD float categorical_gradient(const Support& support, const float* z, const float* m, int padded, float* d,
+                              float* metrics) {
   constexpr float kTiny = 1e-30f;  // 0 log 0 = 0
   float p[kMaxAtoms], cross[kMaxAtoms], negative_entropy[kMaxAtoms];
   const float normalizer = softmax_of_atoms(z, support.atoms, padded, p);
@@ -65,7 +65,8 @@ HD void categorical_gradient(const Support& support, const float* z, const float
   for (int k = 0; k < padded; ++k) negative_entropy[k] = m[k] * log_of(m[k] + kTiny);
   const float q = mean_of_support(support, p, padded), target = mean_of_support(support, m, padded);
   const float loss = sum_of_atoms(cross, padded), kl = loss + sum_of_atoms(negative_entropy, padded);
-  set_row_metrics(loss, q, target, kl > 0.0f ? kl : 0.0f, metrics);
+  set_row_metrics(loss, q, target, metrics);
+  return kl > 0.0f ? kl : 0.0f;
 }
 
 }  // namespace stampede

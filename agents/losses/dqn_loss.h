@@ -8,23 +8,20 @@ namespace stampede {
 
 enum class TdLoss { kHuber, kSquared };
 
-// What the metrics of DQN and of every option of it are sums of. The loss is the one before importance weights; the
-// absolute error compares the means where distributions are learnt.
+// Sums over rows that the metrics of every method with action values are made of. The loss is the one before importance
+// weights; the absolute error compares the means where distributions are learnt.
 struct DqnRowMetrics {
   static constexpr int kLoss = 0, kQ = 1, kAbsoluteError = 2, kTarget = 3, kCount = 4;
-  static constexpr int kPlainSize = 5;                  // what every row has
-  static constexpr int kPriority = 5, kImportance = 6;  // prioritised replay only
-  static constexpr int kImportanceSquared = 7, kSize = 8;
+  static constexpr int kSize = 5;
 };
 
-HD void set_row_metrics(float loss, float q, float target, float priority, float* metrics) {
+HD void set_row_metrics(float loss, float q, float target, float* metrics) {
   const float error = q - target;
   metrics[DqnRowMetrics::kLoss] = loss;
   metrics[DqnRowMetrics::kQ] = q;
   metrics[DqnRowMetrics::kAbsoluteError] = error < 0.0f ? -error : error;
   metrics[DqnRowMetrics::kTarget] = target;
   metrics[DqnRowMetrics::kCount] = 1.0f;
-  metrics[DqnRowMetrics::kPriority] = priority;
 }
 
 // y = reward + discount * max_a Q_target(s', a); the discount is 0 after a termination.
@@ -32,13 +29,17 @@ HD float q_learning_target(const float* target_q, int actions, float reward, flo
   return fused(discount, target_q[argmax(target_q, actions)], reward);
 }
 
-// Huber with threshold 1 (the gradient is the error clipped to [-1, 1]) or half the squared error. The priority is the
-// absolute error, without clipping (Schaul et al. 2016, section 3.3).
+// y = reward + discount * Q_target(s', a') of the action that was executed next.
+HD float sarsa_target(const float* target_q, int next_action, float reward, float discount) {
+  return fused(discount, target_q[next_action], reward);
+}
+
+// Huber with threshold 1 (the gradient is the error clipped to [-1, 1]) or half the squared error.
 HD float td_gradient(TdLoss loss, float q, float target, float* metrics) {
   const float error = q - target;
   const float magnitude = error < 0.0f ? -error : error;
   const bool linear = loss == TdLoss::kHuber && magnitude > 1.0f;
-  set_row_metrics(linear ? magnitude - 0.5f : 0.5f * error * error, q, target, magnitude, metrics);
+  set_row_metrics(linear ? magnitude - 0.5f : 0.5f * error * error, q, target, metrics);
   return linear ? clamp(error, -1.0f, 1.0f) : error;
 }
 

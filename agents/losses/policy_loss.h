@@ -59,4 +59,14 @@ HD void gaussian_policy_gradient(const Loss& loss, const PolicySample& sample, c
   }
 }
 
+// Gradient with respect to the outputs of any distribution whose parameters are all outputs (agents/distributions/).
+template <class Loss, class Policy>
+HD void continuous_policy_gradient(const Loss& loss, const PolicySample& sample, const Policy& policy,
+                                   const float* outputs, const float* raw, float weight, float* d_outputs,
+                                   float* metrics) {
+  const float d_log_prob = surrogate_gradient(loss, sample, policy.log_prob(outputs, raw), metrics);
+  metrics[PolicyRowMetrics::kEntropy] = policy.entropy(outputs, raw);
+  policy.gradient(outputs, raw, weight * d_log_prob, -weight * loss.entropy_weight, d_outputs);
+}
+
 }  // namespace stampede

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/gemm.h"
+#include "kernels/layer_norm.h"
 
 namespace stampede {
 namespace {
@@ -43,14 +44,19 @@ MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
     place.output_column = column;
     place.kept = kept_;
     place.transposed = prepared_size_;
-    places_.push_back(place);
     prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded(layer.in));
     if (place.last) {
       column += layer.out_stride;
     } else {
       kept_ += stride;
+      if (layer.layer_norm) {
+        place.normalized = kept_;
+        place.inverse = norms_++;
+        kept_ += stride;
+      }
       widest_ = std::max(widest_, stride);
     }
+    places_.push_back(place);
   }
 }
 
@@ -60,7 +66,7 @@ int MlpNetwork::preferred_rows(const Stream& stream) const {
 }
 
 std::size_t MlpNetwork::workspace_size(int rows, bool with_gradient) const {
-  return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ : 0));
+  return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0));
 }
 
 void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
@@ -71,24 +77,60 @@ void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkI
     const LayerLayout& layer = spec().layers()[l];
     const Place& place = places_[l];
     if (place.first) x = {input.features, spec().input_stride()};
-    float* hidden = workspace + count * (keep ? place.kept : (l % 2) * widest_);
-    const LinearForward op{.x = x.data,
-                           .x_stride = x.stride,
-                           .w = parameters + layer.weight,
-                           .b = parameters + layer.bias,
-                           .y = place.last ? outputs + place.output_column : hidden,
-                           .y_stride = place.last ? spec().output_stride() : layer.out_stride,
-                           .rows = rows,
-                           .in = layer.in,
-                           .out_stride = layer.out_stride,
-                           .activation = gemm_activation(layer.activation)};
+    float* const hidden = workspace + count * (keep ? place.kept : (l % 2) * widest_);
+    float* const y = place.last ? outputs + place.output_column : hidden;
+    const int y_stride = place.last ? spec().output_stride() : layer.out_stride;
+    const LinearForward op{
+        .x = x.data,
+        .x_stride = x.stride,
+        .w = parameters + layer.weight,
+        .b = parameters + layer.bias,
+        .y = keep && layer.layer_norm ? workspace + count * place.normalized : y,
+        .y_stride = y_stride,
+        .rows = rows,
+        .in = layer.in,
+        .out_stride = layer.out_stride,
+        .activation = layer.layer_norm ? GemmActivation::kLinear : gemm_activation(layer.activation)};
     if (place.first && spec().one_hot()) {
       embedding_forward(stream, op, input.classes);
     } else {
       linear_forward(stream, op);
     }
-    x = {op.y, op.y_stride};
+    if (layer.layer_norm) normalize(stream, parameters, l, rows, keep, workspace, y);
+    x = {y, y_stride};
   }
+}
+
+void MlpNetwork::normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
+                           float* workspace, float* y) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  const Place& place = places_[layer];
+  const auto count = static_cast<std::size_t>(rows);
+  layer_norm_forward(stream, {.x = keep ? workspace + count * place.normalized : y,
+                              .gain = parameters + layout.norm_gain,
+                              .bias = parameters + layout.norm_bias,
+                              .y = y,
+                              .inverse = keep ? workspace + count * (kept_ + 2 * widest_ + place.inverse) : nullptr,
+                              .rows = rows,
+                              .size = layout.out,
+                              .stride = layout.out_stride,
+                              .activation = gemm_activation(layout.activation)});
+}
+
+void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameters, std::size_t layer, int rows,
+                                    float* workspace, float* dy, float* gradients) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  const Place& place = places_[layer];
+  const auto count = static_cast<std::size_t>(rows);
+  layer_norm_backward(stream, {.dy = dy,
+                               .n = workspace + count * place.normalized,
+                               .inverse = workspace + count * (kept_ + 2 * widest_ + place.inverse),
+                               .gain = parameters + layout.norm_gain,
+                               .d_gain = gradients + layout.norm_gain,
+                               .d_bias = gradients + layout.norm_bias,
+                               .rows = rows,
+                               .size = layout.out,
+                               .stride = layout.out_stride});
 }
 
 void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters, float* prepared) const {
@@ -100,7 +142,7 @@ void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters,
   }
 }
 
-void MlpNetwork::backward(const Stream& stream, const float* /*parameters*/, const float* prepared, NetworkInput input,
+void MlpNetwork::backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input,
                           int rows, const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const {
   const std::vector<LayerLayout>& layers = spec().layers();
   const auto count = static_cast<std::size_t>(rows);
@@ -143,6 +185,9 @@ void MlpNetwork::backward(const Stream& stream, const float* /*parameters*/, con
                  // Towers before the last one add to what the towers after them left.
                  .accumulate = place.first && l + 1 < layers.size() && layers.back().tower != layer.tower});
     dy = {dx, x.stride};
+    if (!place.first && layers[l - 1].layer_norm) {
+      differentiate_norm(stream, parameters, l - 1, rows, workspace, dx, gradients);
+    }
   }
 }
 

@@ -25,16 +25,24 @@ class MlpNetwork final : public Network {
                        int rows, float* workspace, float* tangents) const override;
 
  private:
+  void normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
+                 float* workspace, float* y) const;
+  void differentiate_norm(const Stream& stream, const float* parameters, std::size_t layer, int rows, float* workspace,
+                          float* dy, float* gradients) const;
+
   // Where a layer stands and where what belongs to it lies.
   struct Place {
     bool first = false, last = false;  // in its tower
     int output_column = 0;             // of a last layer, in an output row
     std::size_t kept = 0;              // of a hidden layer's activations in the workspace, in floats per row
     std::size_t transposed = 0;        // of its transposed weights in the prepared block
+    std::size_t normalized = 0;        // of a layer normalisation's results, in floats per row
+    std::size_t inverse = 0;           // of its inverse deviations, behind everything else
   };
 
   std::vector<Place> places_;  // one per layer
-  std::size_t kept_ = 0;       // floats per row of all hidden activations
+  std::size_t kept_ = 0;       // floats per row of all hidden activations and normalised values
+  std::size_t norms_ = 0;      // layers with normalisation
   std::size_t widest_ = 0;     // floats per row of the widest hidden layer
   std::size_t prepared_size_ = 0;
 };

@@ -50,7 +50,7 @@ NetworkSpec::NetworkSpec(int input_size, bool one_hot, std::vector<TowerSpec> to
   for (const VectorSpec& vector : vectors_) {
     check_size(vector.size, "vector '" + vector.name + "'");
     vector_offsets_.push_back(parameter_count_);
-    tensors_.push_back({vector.name, parameter_count_, vector.size, 0, 1, 1, 0.0f});
+    tensors_.push_back({vector.name, parameter_count_, vector.size, 0, 1, 1, 0.0f, vector.initial});
     parameter_count_ += static_cast<std::size_t>(padded(vector.size));
   }
   check_unique(tensors_, heads_);
@@ -68,11 +68,16 @@ void NetworkSpec::add_tower(const TowerSpec& tower, int index) {
     check_size(layer.out, "layer '" + layer.name + "'");
     layer.activation = tower.activation;
     layer.gain = std::sqrt(2.0f);
+    layer.layer_norm = tower.layer_norm;
     add_layer(layer);
     const LayerLayout& added = layers_.back();
     const auto stride = static_cast<std::size_t>(added.out_stride);
     tensors_.push_back({added.name + ".weight", added.weight, added.out, added.in, 1, stride, added.gain});
     tensors_.push_back({added.name + ".bias", added.bias, added.out, 0, 1, 1, 0.0f});
+    if (added.layer_norm) {
+      tensors_.push_back({added.name + ".norm.weight", added.norm_gain, added.out, 0, 1, 1, 0.0f, 1.0f});
+      tensors_.push_back({added.name + ".norm.bias", added.norm_bias, added.out, 0, 1, 1, 0.0f, 0.0f});
+    }
     in = layer.out;
   }
   LayerLayout last;
@@ -103,7 +108,13 @@ void NetworkSpec::add_layer(LayerLayout layer) {
   layer.out_stride = padded(layer.out);
   layer.weight = parameter_count_;
   layer.bias = layer.weight + static_cast<std::size_t>(layer.in) * static_cast<std::size_t>(layer.out_stride);
-  parameter_count_ = layer.bias + static_cast<std::size_t>(layer.out_stride);
+  const auto stride = static_cast<std::size_t>(layer.out_stride);
+  parameter_count_ = layer.bias + stride;
+  if (layer.layer_norm) {
+    layer.norm_gain = parameter_count_;
+    layer.norm_bias = layer.norm_gain + stride;
+    parameter_count_ = layer.norm_bias + stride;
+  }
   layers_.push_back(std::move(layer));
 }
 
@@ -132,18 +143,17 @@ std::size_t NetworkSpec::vector_offset(std::string_view name) const {
 void NetworkSpec::initialize(std::uint64_t seed, float* parameters) const {
   std::fill(parameters, parameters + parameter_count_, 0.0f);
   int fan_in = 1;
-  for (std::size_t t = 0; t < tensors_.size() - vectors_.size(); ++t) {
+  for (std::size_t t = 0; t < tensors_.size(); ++t) {
     const TensorLayout& tensor = tensors_[t];
     const bool weight = tensor.columns > 0;
     if (weight) fan_in = tensor.columns;
-    if (initialization_ == Initialization::kKaimingUniform) {
+    if (tensor.initial) {
+      std::fill_n(parameters + tensor.offset, tensor.rows, *tensor.initial);
+    } else if (initialization_ == Initialization::kKaimingUniform) {
       initialize_uniform(tensor, seed, t, 1.0 / std::sqrt(static_cast<double>(fan_in)), parameters);
     } else if (weight) {
       initialize_orthogonal(tensor, seed, t, static_cast<double>(tensor.gain), parameters);
     }
-  }
-  for (std::size_t v = 0; v < vectors_.size(); ++v) {
-    std::fill_n(parameters + vector_offsets_[v], vectors_[v].size, vectors_[v].initial);
   }
 }
 

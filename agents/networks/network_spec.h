@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,7 @@ struct TowerSpec {
   std::vector<int> hidden;
   Activation activation = Activation::kTanh;
   std::vector<HeadSpec> heads;
+  bool layer_norm = false;  // of every hidden layer, before its activation
 };
 
 // What a run chooses of its networks; which towers and heads there are, the algorithm knows.
@@ -35,9 +37,10 @@ struct NetworkShape {
   std::vector<int> hidden = {64, 64};
   Activation activation = Activation::kTanh;
   Initialization initialization = Initialization::kOrthogonal;
+  bool layer_norm = false;
 
   TowerSpec tower(std::string name, std::vector<HeadSpec> heads) const {
-    return {std::move(name), hidden, activation, std::move(heads)};
+    return {std::move(name), hidden, activation, std::move(heads), layer_norm};
   }
 };
 
@@ -48,8 +51,9 @@ struct VectorSpec {
   float initial = 0.0f;
 };
 
-// One linear layer: y = x W + b. Weights are stored [in, out_stride] (the transpose of PyTorch's [out, in]) because the
-// CPU path vectorises over outputs; checkpoints store [out, in].
+// One linear layer: y = activation(x W + b), or with layer normalisation y = activation(norm(x W + b) * gain + bias).
+// Weights are stored [in, out_stride] (the transpose of PyTorch's [out, in]) because the CPU path vectorises over
+// outputs; checkpoints store [out, in].
 struct LayerLayout {
   std::string name;  // "<tower>.<k>" for hidden layers, "<tower>.heads" for the last
   int tower = 0;
@@ -60,6 +64,8 @@ struct LayerLayout {
   std::size_t bias = 0;    // offset in the block: [out_stride]
   Activation activation = Activation::kLinear;
   float gain = 1.0f;
+  bool layer_norm = false;
+  std::size_t norm_gain = 0, norm_bias = 0;  // with layer_norm: offsets in the block, [out_stride] each
 };
 
 // A head's place: columns [column, column + size) of an output row.
@@ -79,7 +85,8 @@ struct TensorLayout {
   std::size_t offset = 0;
   int rows = 0, columns = 0;
   std::size_t row_stride = 1, column_stride = 1;
-  float gain = 0.0f;  // of its orthogonal initialisation; biases and vectors have none
+  float gain = 0.0f;                  // of its orthogonal initialisation; biases and vectors have none
+  std::optional<float> initial = {};  // every element's starting value where it is not random
 };
 
 class NetworkSpec {

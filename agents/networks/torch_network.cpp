@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
 
 #include <algorithm>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "kernels/error.h"
+#include "kernels/layer_norm.h"
 
 namespace stampede {
 namespace {
@@ -28,8 +30,9 @@ at::Tensor weight_view(const LayerLayout& layer, const float* block) {
   return view_of(block + layer.weight, {layer.out, layer.in}, {1, layer.out_stride});
 }
 
-at::Tensor bias_view(const LayerLayout& layer, const float* block) {
-  return view_of(block + layer.bias, {layer.out}, {1});
+// A bias, or a normalisation's gain or bias.
+at::Tensor vector_view(const LayerLayout& layer, const float* block, std::size_t offset) {
+  return view_of(block + offset, {layer.out}, {1});
 }
 
 // The logical columns of a tower in an output block.
@@ -50,7 +53,7 @@ at::Tensor activated(const at::Tensor& x, Activation activation) {
 }
 
 at::Tensor affine(const at::Tensor& x, const LayerLayout& layer, const float* block) {
-  const at::Tensor weight = weight_view(layer, block), bias = bias_view(layer, block);
+  const at::Tensor weight = weight_view(layer, block), bias = vector_view(layer, block, layer.bias);
   return x.scalar_type() == at::kInt ? at::embedding(weight.t(), x) + bias : at::linear(x, weight, bias);
 }
 
@@ -60,14 +63,19 @@ at::Tensor times_derivative(const at::Tensor& x, const at::Tensor& y, Activation
   return activation == Activation::kRelu ? at::where(y > 0, x, 0) : x;
 }
 
-// One tower: linear layers in forward order, the heads being one of them.
+// One tower: linear layers in forward order, the heads being one of them, each with its normalisation if it has one.
 class TowerModule : public torch::nn::Module {
  public:
   explicit TowerModule(std::vector<LayerLayout> layers) : layouts_(std::move(layers)) {
     for (const LayerLayout& layout : layouts_) {
       // The smallest there is: bind() replaces its tensors.
-      linears_.push_back(register_module(std::to_string(linears_.size()), torch::nn::Linear(1, 1)));
+      const std::string name = std::to_string(linears_.size());
+      linears_.push_back(register_module(name, torch::nn::Linear(1, 1)));
       linears_.back()->options.in_features(layout.in).out_features(layout.out);
+      norms_.push_back(nullptr);
+      if (!layout.layer_norm) continue;
+      const auto options = torch::nn::LayerNormOptions({layout.out}).eps(static_cast<double>(kLayerNormEpsilon));
+      norms_.back() = register_module(name + "_norm", torch::nn::LayerNorm(options));
     }
   }
 
@@ -76,7 +84,10 @@ class TowerModule : public torch::nn::Module {
   void bind(const float* parameters) {
     for (std::size_t l = 0; l < linears_.size(); ++l) {
       linears_[l]->weight.set_data(weight_view(layouts_[l], parameters));
-      linears_[l]->bias.set_data(bias_view(layouts_[l], parameters));
+      linears_[l]->bias.set_data(vector_view(layouts_[l], parameters, layouts_[l].bias));
+      if (!norms_[l]) continue;
+      norms_[l]->weight.set_data(vector_view(layouts_[l], parameters, layouts_[l].norm_gain));
+      norms_[l]->bias.set_data(vector_view(layouts_[l], parameters, layouts_[l].norm_bias));
     }
   }
 
@@ -84,7 +95,10 @@ class TowerModule : public torch::nn::Module {
   void append_gradient_views(float* gradients, std::vector<at::Tensor>& views) const {
     for (const LayerLayout& layout : layouts_) {
       views.push_back(weight_view(layout, gradients));
-      views.push_back(bias_view(layout, gradients));
+      views.push_back(vector_view(layout, gradients, layout.bias));
+      if (!layout.layer_norm) continue;
+      views.push_back(vector_view(layout, gradients, layout.norm_gain));
+      views.push_back(vector_view(layout, gradients, layout.norm_bias));
     }
   }
 
@@ -93,6 +107,7 @@ class TowerModule : public torch::nn::Module {
     for (std::size_t l = 0; l < linears_.size(); ++l) {
       const bool classes = x.scalar_type() == at::kInt;
       x = classes ? at::embedding(linears_[l]->weight.t(), x) + linears_[l]->bias : linears_[l]->forward(x);
+      if (norms_[l]) x = norms_[l]->forward(x);
       x = activated(x, layouts_[l].activation);
     }
     return x;
@@ -101,6 +116,7 @@ class TowerModule : public torch::nn::Module {
  private:
   std::vector<LayerLayout> layouts_;
   std::vector<torch::nn::Linear> linears_;
+  std::vector<torch::nn::LayerNorm> norms_;  // empty holders where a layer has none
 };
 
 // The towers of a spec, looking at the blocks they were last bound to.
@@ -145,7 +161,7 @@ class BoundTowers {
     return views;
   }
 
-  // Weight and bias of each layer, tower by tower.
+  // Weight and bias of each layer and of its normalisation, tower by tower.
   std::vector<at::Tensor> parameters() const {
     std::vector<at::Tensor> all;
     for (const auto& tower : towers_) {

@@ -187,6 +187,7 @@ T atomicCAS(T* address, T expected, T desired) {
 
 inline int __popc(std::uint32_t x) { return __builtin_popcount(x); }
 inline int __ffs(std::uint32_t x) { return __builtin_ffs(static_cast<int>(x)); }
+inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
 
 #define STAMPEDE_SIMT_EMULATOR 1
 #define DEVICE inline

@@ -49,6 +49,22 @@ TEST(Learning, PpoSwingsThePendulumUp) {
   EXPECT_GT(return_after("ppo", "Pendulum-v1", 100'000, keys), -400.0);
 }
 
+TEST(Learning, TrpoBalancesCartPole) {
+  const Keys keys{{"num_envs", "2"}, {"rollout_steps", "512"}, {"gae_lambda", "0.98"}, {"cg_damping", "0.01"}};
+  for (const char* seed : {"1", "2"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    EXPECT_LT(return_after("trpo", "CartPole-v1", 1024, seeded), 400.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("trpo", "CartPole-v1", 40'000, seeded), 450.0) << "seed " << seed;
+  }
+}
+
+TEST(Learning, TrpoSwingsThePendulumUp) {
+  const Keys keys{{"num_envs", "4"}, {"rollout_steps", "512"}, {"gamma", "0.9"}, {"cg_damping", "0.01"}};
+  EXPECT_LT(return_after("trpo", "Pendulum-v1", 2048, keys), -700.0);
+  EXPECT_GT(return_after("trpo", "Pendulum-v1", 100'000, keys), -400.0);
+}
+
 // Deep Q-learning on CartPole is bimodal from seed to seed, so the mean of three is asked for; random play returns 22.
 TEST(Learning, DqnBalancesCartPole) {
   double sum = 0.0;
@@ -82,6 +98,52 @@ TEST(Learning, PpoCrossesTheFrozenLake) {
       {"num_envs", "32"}, {"rollout_steps", "64"}, {"learning_rate", "0.003"},   {"entropy_coef", "0.01"},
       {"hidden", "16"},   {"gamma", "0.99"},       {"schedule_steps", "200000"}, {"env.is_slippery", "false"}};
   EXPECT_EQ(return_after("ppo", "FrozenLake-v1", 80'000, keys), 1.0);
+}
+
+// One worker, so that the run is the same every time.
+TEST(Learning, AsynchronousAdvantageActorCriticBalancesCartPole) {
+  const Keys keys{{"workers", "1"},
+                  {"num_envs", "2"},
+                  {"rollout_steps", "20"},
+                  {"learning_rate", "0.002"},
+                  {"learning_rate_final", "0"},
+                  {"schedule_steps", "100000"}};
+  for (const char* seed : {"1", "2"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    EXPECT_LT(return_after("a3c", "CartPole-v1", 1000, seeded), 120.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("a3c", "CartPole-v1", 100'000, seeded), 400.0) << "seed " << seed;
+  }
+}
+
+TEST(Learning, AsynchronousQLearningBalancesCartPole) {
+  const Keys keys{{"workers", "1"},
+                  {"num_envs", "8"},
+                  {"rollout_steps", "5"},
+                  {"n_step", "0"},
+                  {"learning_rate", "0.002"},
+                  {"learning_rate_final", "0.3"},
+                  {"optimizer_epsilon", "0.01"},
+                  {"schedule_steps", "150000"}};
+  double sum = 0.0;
+  for (const char* seed : {"1", "2", "3"}) {
+    Keys seeded = keys;
+    seeded.emplace_back("seed", seed);
+    sum += return_after("async_q", "CartPole-v1", 150'000, seeded);
+  }
+  EXPECT_GE(sum / 3, 250.0);
+}
+
+TEST(Learning, ParallelQLearningAndSarsaBalanceCartPole) {
+  const Keys keys{{"num_envs", "32"},          {"rollout_steps", "8"},          {"epochs", "4"},
+                  {"learning_rate", "0.002"},  {"learning_rate_final", "0.01"}, {"epsilon_fraction", "0.4"},
+                  {"schedule_steps", "100000"}};
+  for (const char* target : {"q", "sarsa", "expected_sarsa"}) {
+    Keys more = keys;
+    more.emplace_back("target", target);
+    EXPECT_LT(return_after("pqn", "CartPole-v1", 256, more), 120.0) << "untrained policies already balance";
+    EXPECT_GE(return_after("pqn", "CartPole-v1", 100'000, more), 300.0) << target;
+  }
 }
 
 }  // namespace

@@ -23,6 +23,11 @@ const Keys kDqn{{"num_envs", "8"},         {"buffer_size", "4000"},     {"gamma"
                 {"target_interval", "20"}, {"learning_starts", "100"},  {"learning_rate_final", "0.01"},
                 {"total_steps", "24000"},  {"schedule_steps", "24000"}, {"epsilon_end", "0.5"}};
 
+const Keys kPqn{{"num_envs", "16"},       {"rollout_steps", "8"},     {"gamma", "0.9"},
+                {"hidden", "16"},         {"learning_rate", "0.005"}, {"epochs", "4"},
+                {"minibatches", "2"},     {"epsilon_end", "0.5"},     {"learning_rate_final", "0.01"},
+                {"total_steps", "40000"}, {"schedule_steps", "40000"}};
+
 // Column `head` of the outputs for observations 0 ... count - 1 after training.
 std::vector<double> learnt(const std::string& algorithm, const std::string& env, const Keys& keys,
                            const std::string& head, int count) {
@@ -77,6 +82,25 @@ TEST(TimeLimit, WithoutLambdaTheValueIsTheSame) {
     Keys keys = kPpo;
     keys.emplace_back("gae_lambda", lambda);
     EXPECT_NEAR(learnt("ppo", "ConstantReward-v0", keys, "value", 1)[0], 10.0, 0.4) << lambda;
+  }
+}
+
+// With every bootstrap, every lambda, with a target network and without: the rewards do not depend on actions.
+TEST(TimeLimit, QLambdaReturnsHaveTheSameValue) {
+  for (const char* target : {"q", "sarsa", "expected_sarsa"}) {
+    for (const char* lambda : {"0", "0.65", "1"}) {
+      for (const char* interval : {"0", "8"}) {
+        SCOPED_TRACE(std::string(target) + " " + lambda + " " + interval);
+        Keys keys = kPqn;
+        keys.insert(keys.end(), {{"target", target}, {"q_lambda", lambda}, {"target_interval", interval}});
+        EXPECT_NEAR(learnt("pqn", "ConstantReward-v0", keys, "q", 1)[0], 10.0, 0.4);
+        const std::vector<double> values = learnt("pqn", "CountdownReward-v0", keys, "q", 4);
+        for (int t = 0; t < 4; ++t) {
+          const double expected = (1.0 - std::pow(kGamma, 4 - t)) / (1.0 - kGamma);
+          EXPECT_NEAR(values[static_cast<std::size_t>(t)], expected, 0.1) << t;
+        }
+      }
+    }
   }
 }
 

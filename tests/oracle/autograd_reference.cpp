@@ -61,7 +61,11 @@ std::map<int, at::Tensor> head_outputs(const NetworkSpec& spec, const NamedTenso
     const LayerLayout& layer = spec.layers()[l];
     const std::string tower = layer.name.substr(0, layer.name.rfind('.'));
     if (layer.name != tower + ".heads") {
-      x = activated(linear(p, layer.name, x), layer.activation);
+      x = linear(p, layer.name, x);
+      if (layer.layer_norm) {
+        x = at::layer_norm(x, {layer.out}, p.at(layer.name + ".norm.weight"), p.at(layer.name + ".norm.bias"), 1e-5);
+      }
+      x = activated(x, layer.activation);
       continue;
     }
     for (const HeadLayout& head : spec.heads()) {

@@ -72,7 +72,7 @@ class Minibatches {
     const Stream stream = Stream::cpu(2);
     std::vector<MomentPart> parts(kMomentParts);
     gather_minibatch(stream, ring_->view(), action_, {permutation(), 0, rows_}, batch_);
-    measure_minibatch(stream, batch_, rows_, true, parts.data(), &moments_);
+    measure_minibatch(stream, batch_, rows_, AdvantageScaling::kNormalize, parts.data(), &moments_);
   }
 
   int rows_;

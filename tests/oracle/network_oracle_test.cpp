@@ -73,6 +73,10 @@ std::vector<Shape> shapes() {
       {"no hidden layer", {100, false, {{"q", {}, kTanh, {q}}}}},
       {"unequal towers", {33, false, {{"actor", {17, 100, 2}, kRelu, {policy}}, {"critic", {31}, kTanh, {value}}}}},
       {"one-hot relu", {31, true, {{"q", {33, 64}, kRelu, {q}}}}},
+      {"norm relu", {17, false, {{"q", {100, 17, 33}, kRelu, {q}, true}}}},
+      {"norm tanh", {4, false, {{"actor", {64, 64}, kTanh, {policy}, true}, {"critic", {31}, kTanh, {value}}}}},
+      {"norm one-hot", {31, true, {{"q", {33, 16}, kRelu, {q}, true}}}},
+      {"norm linear", {5, false, {{"q", {3}, kLinear, {q}, true}}}},
       {"one-hot towers", {500, true, {{"actor", {64}, kTanh, {policy}}, {"critic", {}, kTanh, {value}}}}},
   };
 }

@@ -100,5 +100,16 @@ TEST(TrainingAgreement, DqnEndsInTheSameParameters) {
   expect_agreement({"dqn", "Taxi-v3", common, 80});
 }
 
+// With layer normalisation, whose division by a deviation magnifies rounding.
+TEST(TrainingAgreement, PqnEndsInTheSameParameters) {
+  const Settings common = {{"num_envs", "8"},    {"rollout_steps", "16"},    {"epochs", "4"},
+                           {"minibatches", "4"}, {"learning_rate", "0.001"}, {"hidden", "33,17"}};
+  Settings sarsa = common;
+  sarsa.insert(sarsa.end(), {{"target", "sarsa"}, {"target_interval", "10"}, {"activation", "tanh"}});
+  expect_agreement({"pqn", "CartPole-v1", common, 5});
+  expect_agreement({"pqn", "Acrobot-v1", sarsa, 5});
+  expect_agreement({"pqn", "Taxi-v3", common, 5});
+}
+
 }  // namespace
 }  // namespace stampede

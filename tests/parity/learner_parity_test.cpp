@@ -11,7 +11,9 @@
 #include "agents/input_stage.h"
 #include "agents/normalizer.h"
 #include "agents/policy_steps.h"
+#include "agents/pqn_steps.h"
 #include "agents/rollout_batch.h"
+#include "replay/prioritized_sampler.h"
 #include "replay/returns.h"
 #include "replay/uniform_sampler.h"
 #include "tests/parity/device_array.h"
@@ -97,6 +99,42 @@ TEST(LearnerParity, GeneralisedAdvantages) {
   });
 }
 
+TEST(LearnerParity, QLambdaReturns) {
+  expect_parity([](const Stream& stream, int environments) {
+    const RandomRing random(stream, shape_of(environments, QRolloutExtra::kSize));
+    compute_q_lambda(stream, random.view(), 0.99f, 0.65f);
+    return random.extra();
+  });
+}
+
+TEST(LearnerParity, QActionsBootstrapsAndLosses) {
+  for (const BootstrapKind kind : {BootstrapKind::kMax, BootstrapKind::kSarsa, BootstrapKind::kExpectedSarsa}) {
+    expect_parity([kind](const Stream& stream, int environments) {
+      const auto n = static_cast<std::size_t>(environments);
+      const DeviceArray<float> outputs(stream, noise_block(n * 16, 9)), other(stream, noise_block(n * 16, 10));
+      const DeviceArray<float> ends(stream, noise_block(n, 11)), extra(stream, n * 2), d(stream, n * 16);
+      const DeviceArray<float> metrics(stream, n * DqnRowMetrics::kSize);
+      const DeviceArray<std::uint32_t> records(stream, n * 4);
+      choose_with_bootstrap(stream,
+                            {outputs.data(), other.data(), 16, 5, records.data(), extra.data(),
+                             RecordLayout::for_action_size(1), 0, environments},
+                            kind, {0.0f, ends.data(), 1.0f, 0.7f}, {1, 2, Purpose::kExploration});
+      const DeviceArray<std::int32_t> actions(stream, std::vector<std::int32_t>(n, 3));
+      const DeviceArray<std::int32_t> valid(stream, std::vector<std::int32_t>{environments});
+      const DeviceArray<std::uint8_t> flags(stream, std::vector<std::uint8_t>(n, kValid));
+      const QBatch batch{nullptr, actions.data(), ends.data(), flags.data()};
+      q_tile_loss(stream, TdLoss::kHuber, batch,
+                  {outputs.data(), 16, valid.data(), d.data(), metrics.data(), 0, environments});
+      std::vector<float> all = extra.values();
+      for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
+      for (const DeviceArray<float>* more : {&d, &metrics}) {
+        for (const float value : more->values()) all.push_back(value);
+      }
+      return all;
+    });
+  }
+}
+
 TEST(LearnerParity, RunningStatistics) {
   expect_parity([](const Stream& stream, int environments) {
     const RandomRing random(stream, shape_of(environments));
@@ -139,6 +177,33 @@ TEST(LearnerParity, SampledTransitions) {
   });
 }
 
+TEST(LearnerParity, PrioritisedReplay) {
+  for (const PriorityKind kind : {PriorityKind::kProportional, PriorityKind::kRank}) {
+    expect_parity([kind](const Stream& stream, int environments) {
+      constexpr int kBatch = 333;
+      const PriorityConfig config{.kind = kind, .rank_interval = 2};
+      const RandomRing random(stream, shape_of(environments, 0));
+      Arena arena(stream.device());
+      PrioritizedSampler(config, random.ring().shape(), 3, kBatch, arena);
+      arena.allocate("test");
+      PrioritizedSampler sampler(config, random.ring().shape(), 3, kBatch, arena);
+      sampler.initialize(stream);
+      sampler.advance(stream, random.ring());
+      const DeviceArray<std::int32_t> indices(stream, kBatch);
+      const DeviceArray<float> weights(stream, kBatch), errors(stream, noise_block(kBatch, 12));
+      for (std::uint64_t update = 0; update < 4; ++update) {
+        sampler.sample(stream, {5, update, Purpose::kReplaySample}, 0.4f, kBatch, indices.data(), weights.data());
+        sampler.update(stream, indices.data(), errors.data(), kBatch);
+      }
+      std::vector<float> all = weights.values();
+      for (const std::int32_t index : indices.values()) all.push_back(static_cast<float>(index));
+      for (const float priority : to_host(stream, sampler.priorities())) all.push_back(priority);
+      all.push_back(to_host(stream, sampler.maximum())[0]);
+      return all;
+    });
+  }
+}
+
 TEST(LearnerParity, MinibatchesAndTheirMoments) {
   expect_parity([](const Stream& stream, int environments) {
     const RandomRing random(stream, shape_of(environments));
@@ -152,7 +217,7 @@ TEST(LearnerParity, MinibatchesAndTheirMoments) {
     gather_minibatch(stream, random.view(), action, {permutation, rows - size, size}, batch);
     const Buffer<MomentPart> parts(stream.device(), kMomentParts);
     const Buffer<MinibatchMoments> moments(stream.device(), 1);
-    measure_minibatch(stream, batch, size, true, parts.data(), moments.data());
+    measure_minibatch(stream, batch, size, AdvantageScaling::kNormalize, parts.data(), moments.data());
     std::vector<float> all = to_host(stream, View<float>{batch.advantage, {static_cast<std::size_t>(size)}});
     const MinibatchMoments m = to_host(stream, moments.view())[0];
     all.insert(all.end(), {m.advantage_mean, m.advantage_inverse, m.divisor});

@@ -105,7 +105,41 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "ppo", "CartPole-v1", "--seeds", "0"}, 2, {"seeds"}},
       {{"train", "ppo", "CartPole-v1", "--stop-at", "high"}, 2, {"stop-at", "'high'"}},
       {{"train", "ppo", "FrozenLake-v1", "env.desc=SX"}, 2, {"desc"}},
+      {{"train", "trpo", "CartPole-v1", "max_kl=0"}, 2, {"max_kl"}},
+      {{"train", "trpo", "CartPole-v1", "cg_iterations=0"}, 2, {"cg_iterations"}},
+      {{"train", "trpo", "CartPole-v1", "backtrack_ratio=1"}, 2, {"backtrack_ratio", "between 0 and 1"}},
+      {{"train", "trpo", "CartPole-v1", "backtrack_steps=0"}, 2, {"backtrack_steps"}},
+      {{"train", "trpo", "Pendulum-v1", "distribution=beta"}, 2, {"distribution", "gaussian"}},
+      {{"train", "trpo", "CartPole-v1", "shared_torso=true"}, 2, {"shared_torso", "separate towers"}},
+      {{"train", "sac", "Pendulum-v1", "target_tau=0"}, 2, {"target_tau", "(0, 1]"}},
+      {{"train", "td3", "Pendulum-v1", "target_tau=1.5"}, 2, {"target_tau"}},
+      {{"train", "sac", "Pendulum-v1", "gamma=-0.1"}, 2, {"gamma", "[0, 1]"}},
+      {{"train", "sac", "Pendulum-v1", "alpha=0"}, 2, {"alpha"}},
+      {{"train", "td3", "Pendulum-v1", "policy_delay=0"}, 2, {"policy_delay"}},
+      {{"train", "td3", "Pendulum-v1", "critics=3"}, 2, {"critics", "[1, 2]"}},
+      {{"train", "ddpg", "Pendulum-v1", "noise=ou"}, 2, {"noise", "ornstein_uhlenbeck"}},
       {{"train", "dqn", "CartPole-v1", "epsilon_schedule=exponential", "epsilon_end=0"}, 2, {"epsilon"}},
+      {{"train", "pqn", "CartPole-v1", "q_lambda=1.1"}, 2, {"q_lambda", "[0, 1]"}},
+      {{"train", "pqn", "CartPole-v1", "target=sarse"}, 2, {"target", "did you mean 'sarsa'?"}},
+      {{"train", "pqn", "CartPole-v1", "layer_norm=2"}, 2, {"layer_norm"}},
+      {{"train", "pqn", "CartPole-v1", "epsilon_ends=0.1,1.5"}, 2, {"epsilon_ends", "[0, 1]"}},
+      {{"train", "pqn", "CartPole-v1", "epsilon_ends=0.1", "epsilon_shares=1,2"}, 2, {"2 shares for 1 values"}},
+      {{"train", "batched_q", "CartPole-v1", "epsilon_shares=0,0,0"}, 2, {"epsilon_shares", "above 0"}},
+  });
+}
+
+TEST_F(BadInput, WorkersThatCannotShareTheEnvironments) {
+  expect_refusals({
+      {{"train", "a3c", "CartPole-v1", "workers=-1"}, 2, {"workers", "[0, 1024]"}},
+      {{"train", "a3c", "CartPole-v1", "workers=4", "num_envs=2"}, 2, {"workers", "num_envs"}},
+      {{"train", "async_q", "CartPole-v1", "workers=3", "num_envs=8"}, 2, {"workers", "equally"}},
+      {{"train", "async_q", "CartPole-v1", "rollout_steps=0"}, 2, {"rollout_steps", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "n_step=-1"}, 2, {"n_step", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "target_interval=0"}, 2, {"target_interval", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "CartPole-v1", "epsilon_finals=0.1,0.2,1.5"}, 2, {"epsilon_finals"}},
+      {{"train", "async_q", "Pendulum-v1"}, 2, {"async_q needs discrete actions"}},
+      {{"train", "a3c", "CartPole-v1", "optimizer=adam"}, 2, {"optimizer"}},
   });
 }
 
@@ -138,8 +172,18 @@ TEST_F(BadInput, ShapesThatDoNotFit) {
       {{"train", "ppo", "CartPole-v1", "num_envs=8", "rollout_steps=4", "minibatches=33", "epochs=1"},
        2,
        {"33", "32 rows"}},
+      {{"train", "trpo", "CartPole-v1", "num_envs=8", "rollout_steps=4", "critic_minibatches=33"},
+       2,
+       {"critic_minibatches", "33", "32 rows"}},
       {{"train", "ppo", "CartPole-v1", "num_envs=16777216", "rollout_steps=128"}, 2, {"16777216 environments"}},
+      {{"train", "pqn", "CartPole-v1", "num_envs=8", "rollout_steps=4", "minibatches=33"}, 2, {"33", "32 rows"}},
+      {{"train", "deep_sarsa", "Pendulum-v1"}, 2, {"deep_sarsa needs discrete actions", "Pendulum-v1"}},
       {{"train", "dqn", "Pendulum-v1"}, 2, {"needs discrete actions", "Pendulum-v1", "ppo"}},
+      {{"train", "td3", "CartPole-v1"}, 2, {"needs continuous actions", "CartPole-v1", "ddpg"}},
+      {{"train", "sac", "CartPole-v1"}, 2, {"needs continuous actions", "sac_discrete"}},
+      {{"train", "sac_discrete", "Pendulum-v1"}, 2, {"needs discrete actions", "sac"}},
+      {{"train", "ddpg", "FrozenLake-v1"}, 2, {"Box observations"}},
+      {{"train", "sac", "Pendulum-v1", "batch_size=300", "buffer_size=200"}, 2, {"batch of 300", "ring of 200"}},
   });
 }
 

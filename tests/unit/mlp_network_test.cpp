@@ -20,10 +20,10 @@ float random_value(std::uint64_t seed, std::size_t i) {
   return 2.0f * uniform_float(RandomKey{seed, i, Purpose::kPermutation}.lane_word(0)) - 1.0f;
 }
 
-NetworkSpec two_towers(Activation activation = Activation::kTanh) {
+NetworkSpec two_towers(Activation activation = Activation::kTanh, bool layer_norm = false) {
   return {5,
           false,
-          {{"actor", {33, 17}, activation, {{"policy", 3, 0.01f}, {"extra", 2, 1.0f}}},
+          {{"actor", {33, 17}, activation, {{"policy", 3, 0.01f}, {"extra", 2, 1.0f}}, layer_norm},
            {"critic", {31}, activation, {{"value", 1, 1.0f}}}},
           {{"log_sigma", 3, -0.5f}}};
 }
@@ -87,6 +87,17 @@ struct Fixture {
   std::vector<std::int32_t> classes;
 };
 
+// Over the layer's own neurons: their number says nothing of padding.
+void normalize_in_double(const LayerLayout& layer, const std::vector<double>& parameters, std::vector<double>& y) {
+  double mean = 0.0, variance = 0.0;
+  for (const double value : y) mean += value / static_cast<double>(y.size());
+  for (const double value : y) variance += (value - mean) * (value - mean) / static_cast<double>(y.size());
+  for (std::size_t o = 0; o < y.size(); ++o) {
+    y[o] =
+        (y[o] - mean) / std::sqrt(variance + 1e-5) * parameters[layer.norm_gain + o] + parameters[layer.norm_bias + o];
+  }
+}
+
 // sum(d_outputs * outputs) in double from the spec's tensors alone: the loss whose gradient backward() gives.
 double loss_in_double(const Fixture& f, const std::vector<double>& parameters, const std::vector<double>& inputs) {
   const NetworkSpec& spec = f.network.spec();
@@ -106,9 +117,12 @@ double loss_in_double(const Fixture& f, const std::vector<double>& parameters, c
           sum += x[static_cast<std::size_t>(k)] *
                  parameters[layer.weight + static_cast<std::size_t>(k * layer.out_stride + o)];
         }
-        if (layer.activation == Activation::kTanh) sum = std::tanh(sum);
-        if (layer.activation == Activation::kRelu) sum = sum > 0.0 ? sum : 0.0;
         y[static_cast<std::size_t>(o)] = sum;
+      }
+      if (layer.layer_norm) normalize_in_double(layer, parameters, y);
+      for (double& value : y) {
+        if (layer.activation == Activation::kTanh) value = std::tanh(value);
+        if (layer.activation == Activation::kRelu) value = value > 0.0 ? value : 0.0;
       }
       x = y;
       if (l + 1 < spec.layers().size() && spec.layers()[l + 1].tower == layer.tower) continue;
@@ -133,34 +147,42 @@ double difference(const Fixture& f, std::vector<double>& varied, std::size_t i, 
   return (above - below) / (2.0 * step);
 }
 
+// Of every parameter and input; padding has no gradient.
+void check_gradients(Fixture& f) {
+  f.run(true);
+  std::vector<double> parameters(f.parameters.data(), f.parameters.data() + f.parameters.size());
+  std::vector<double> inputs(f.inputs.data(), f.inputs.data() + f.inputs.size());
+  std::set<std::size_t> logical;
+  for (const TensorLayout& t : f.network.spec().tensors()) {
+    for (int r = 0; r < t.rows; ++r) {
+      for (int c = 0; c < std::max(t.columns, 1); ++c) {
+        const std::size_t i =
+            t.offset + static_cast<std::size_t>(r) * t.row_stride + static_cast<std::size_t>(c) * t.column_stride;
+        ASSERT_TRUE(logical.insert(i).second) << t.name << " overlaps another tensor";
+        const double expected = difference(f, parameters, i, parameters, inputs);
+        ASSERT_NEAR(f.gradients.data()[i], expected, 2e-5 * (1.0 + std::fabs(expected))) << t.name;
+      }
+    }
+  }
+  EXPECT_EQ(logical.size(), f.network.spec().logical_parameter_count());
+  for (std::size_t i = 0; i < f.gradients.size(); ++i) {
+    if (logical.count(i) == 0) {
+      ASSERT_EQ(f.gradients.data()[i], 0.0f) << "padding " << i;
+    }
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const bool inside = i % 16 < 5;
+    const double expected = inside ? difference(f, inputs, i, parameters, inputs) : 0.0;
+    ASSERT_NEAR(f.d_inputs.data()[i], expected, 2e-5 * (1.0 + std::fabs(expected)));
+  }
+}
+
 TEST(MlpNetwork, GradientEqualsFiniteDifferences) {
   for (const Activation activation : {Activation::kTanh, Activation::kRelu, Activation::kLinear}) {
-    Fixture f(two_towers(activation), 7);
-    f.run(true);
-    std::vector<double> parameters(f.parameters.data(), f.parameters.data() + f.parameters.size());
-    std::vector<double> inputs(f.inputs.data(), f.inputs.data() + f.inputs.size());
-    std::set<std::size_t> logical;
-    for (const TensorLayout& t : f.network.spec().tensors()) {
-      for (int r = 0; r < t.rows; ++r) {
-        for (int c = 0; c < std::max(t.columns, 1); ++c) {
-          const std::size_t i =
-              t.offset + static_cast<std::size_t>(r) * t.row_stride + static_cast<std::size_t>(c) * t.column_stride;
-          ASSERT_TRUE(logical.insert(i).second) << t.name << " overlaps another tensor";
-          const double expected = difference(f, parameters, i, parameters, inputs);
-          ASSERT_NEAR(f.gradients.data()[i], expected, 2e-5 * (1.0 + std::fabs(expected))) << t.name;
-        }
-      }
-    }
-    EXPECT_EQ(logical.size(), f.network.spec().logical_parameter_count());
-    for (std::size_t i = 0; i < f.gradients.size(); ++i) {
-      if (logical.count(i) == 0) {
-        ASSERT_EQ(f.gradients.data()[i], 0.0f) << "padding " << i;
-      }
-    }
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const bool inside = i % 16 < 5;
-      const double expected = inside ? difference(f, inputs, i, parameters, inputs) : 0.0;
-      ASSERT_NEAR(f.d_inputs.data()[i], expected, 2e-5 * (1.0 + std::fabs(expected)));
+    for (const bool layer_norm : {false, true}) {
+      SCOPED_TRACE(layer_norm ? "with layer normalisation" : "plain");
+      Fixture f(two_towers(activation, layer_norm), 7);
+      check_gradients(f);
     }
   }
 }

@@ -34,7 +34,7 @@ class PpoRig {
     arena_.allocate("test");
     make();
     env_->reset(stream_, ring_->obs(0));
-    agent().initialize(stream_);
+    ppo_->initialize(stream_);
   }
 
   void collect() {

@@ -35,10 +35,10 @@ class MinibatchSteps : public testing::Test {
   void gather(int begin, int size) {
     gather_minibatch(Stream::cpu(), hand_.view(), action_, {permutation_, begin, size}, batch_);
   }
-  MinibatchMoments measure(int size, bool normalize) {
+  MinibatchMoments measure(int size, AdvantageScaling scaling) {
     MomentPart parts[kMomentParts];
     MinibatchMoments moments;
-    measure_minibatch(Stream::cpu(), batch_, size, normalize, parts, &moments);
+    measure_minibatch(Stream::cpu(), batch_, size, scaling, parts, &moments);
     return moments;
   }
 
@@ -76,22 +76,25 @@ TEST_F(MinibatchSteps, AdvantagesAreNormalisedOverTheValidRowsOfTheMinibatch) {
     }
     ASSERT_GT(count, 1);
     ASSERT_LT(count, size);
-    const MinibatchMoments moments = measure(size, true);
+    const MinibatchMoments moments = measure(size, AdvantageScaling::kNormalize);
     const double deviation = std::sqrt((squares - sum * sum / count) / (count - 1));
     EXPECT_NEAR(moments.advantage_mean, sum / count, 1e-5);
     EXPECT_NEAR(moments.advantage_inverse, 1 / deviation, 1e-3 / deviation);
     EXPECT_NEAR(moments.divisor, 1 / count, 1e-7);
-    const MinibatchMoments plain = measure(size, false);
+    const MinibatchMoments plain = measure(size, AdvantageScaling::kNone);
     EXPECT_EQ(plain.advantage_mean, 0.0f);
     EXPECT_EQ(plain.advantage_inverse, 1.0f);
     EXPECT_NEAR(plain.divisor, 1 / count, 1e-7);
+    const MinibatchMoments centered = measure(size, AdvantageScaling::kCenter);
+    EXPECT_EQ(centered.advantage_mean, moments.advantage_mean);
+    EXPECT_EQ(centered.advantage_inverse, 1.0f);
   }
 }
 
 TEST_F(MinibatchSteps, OneValidRowOrNoneIsNotDividedByItsSpread) {
   for (int begin = 0; begin < kSize; ++begin) {
     gather(begin, 1);
-    const MinibatchMoments moments = measure(1, true);
+    const MinibatchMoments moments = measure(1, AdvantageScaling::kNormalize);
     EXPECT_EQ(moments.advantage_inverse, 1.0f);
     EXPECT_EQ(moments.advantage_mean, 0.0f);
     EXPECT_EQ(moments.divisor, 1.0f);

@@ -71,6 +71,56 @@ TEST(Gae, DiscountedReturnsBootstrapTruncationsOnly) {
   expect_near(hand.column(0, RolloutExtra::kReturn), {2.8, 2, 0, 3 + 0.9 * 4.63, 4.63, 0, 5.54});
 }
 
+// The trajectory's values as bootstraps.
+std::vector<float> q_lambda_returns(float lambda, const std::vector<HandRow>& rows = kTrajectory) {
+  RingShape shape = shape_of(1);
+  shape.extra_size = QRolloutExtra::kSize;
+  HandRing hand(shape);
+  hand.write_column(0, rows);
+  for (int t = 0; t <= kRows; ++t) {
+    hand.extra(t, 0)[QRolloutExtra::kReturn] = -100.0f;
+    hand.extra(t, 0)[QRolloutExtra::kBootstrap] = rows[static_cast<std::size_t>(t)].value;
+  }
+  compute_q_lambda(Stream::cpu(), hand.view(), kGamma, lambda);
+  return hand.column(0, QRolloutExtra::kReturn);
+}
+
+TEST(QLambda, HandComputedReturns) {
+  const double before_end = 1 + 0.9 * (0.2 * 0.4 + 0.8 * 2), truncated = 4 + 0.9 * 0.7;
+  expect_near(q_lambda_returns(0.8f), {before_end, 2, 0, 3 + 0.9 * (0.2 * 0.2 + 0.8 * truncated), truncated, 0, 5.54});
+  expect_near(q_lambda_returns(0.8f), {2.512, 2, 0, 6.3696, 4.63, 0, 5.54});
+}
+
+TEST(QLambda, LambdaZeroIsTheOneStepTarget) { expect_near(q_lambda_returns(0.0f), {1.36, 2, 0, 3.18, 4.63, 0, 5.54}); }
+
+TEST(QLambda, LambdaOneReachesTheEndOfTheEpisodeOrRollout) {
+  expect_near(q_lambda_returns(1.0f), {2.8, 2, 0, 7.167, 4.63, 0, 5.54});
+}
+
+TEST(QLambda, BothFlagsAtOnceMeanTermination) {
+  std::vector<HandRow> rows = kTrajectory;
+  rows[4].flags |= kTerminated;
+  expect_near(q_lambda_returns(0.8f, rows), {2.512, 2, 0, 3 + 0.9 * (0.2 * 0.2 + 0.8 * 4), 4, 0, 5.54});
+}
+
+// What lies behind a termination must not come through, not even as NaN times zero.
+TEST(QLambda, NothingLeaksThroughATermination) {
+  std::vector<HandRow> rows = kTrajectory;
+  rows[2].value = NAN;
+  EXPECT_EQ(q_lambda_returns(0.8f, rows)[1], 2.0f);
+}
+
+// A lambda-return is generalised advantage plus value (Schulman et al. 2016, section 3).
+TEST(QLambda, EqualsAdvantagePlusValue) {
+  HandRing hand(shape_of(1));
+  hand.write_column(0, kTrajectory);
+  for (const float lambda : {0.0f, 0.3f, 0.95f, 1.0f}) {
+    compute_gae(Stream::cpu(), hand.view(), kGamma, lambda, nullptr);
+    const std::vector<float> returns = hand.column(0, RolloutExtra::kReturn);
+    expect_near(q_lambda_returns(lambda), std::vector<double>(returns.begin(), returns.end()));
+  }
+}
+
 TEST(Gae, RewardScaleMultipliesRewardsAlone) {
   HandRing hand(shape_of(1));
   hand.write_column(0, kTrajectory);

@@ -2,6 +2,8 @@
 // Environments whose every number is known in advance: what tests train and sample on.
 #pragma once
 
+#include <array>
+
 #include "sim/register_environment.h"
 
 namespace stampede {
@@ -67,6 +69,37 @@ struct ConstantReward {
     return {1.0f, p.ends_after > 0 && s.t >= p.ends_after};
   }
   static void observe(const Params&, const State& s, ObsWriter obs) { obs.set(0, s.t); }
+};
+
+// Reward 1 - (action - 0.5)^2 with actions in [-2, 2]. SquaredAction-v0 looks the same forever and is truncated every 7
+// steps: the best value is 1 / (1 - gamma), at action 0.5. SquaredActionEnding-v0 shows the step and terminates
+// after 4.
+struct SquaredAction {
+  struct State {
+    std::int32_t t;
+  };
+  struct Params {
+    std::int32_t ends_after = 0;  // steps until termination; 0 = never
+  };
+  using Action = std::array<float, 1>;
+
+  static constexpr EnvSpec specs[] = {
+      {"SquaredAction-v0", Space::box<1>({0.0f}, {kUnbounded}), Space::box<1>({-2.0f}, {2.0f}), 7, kNoThreshold,
+       "test"},
+      {"SquaredActionEnding-v0", Space::box<1>({0.0f}, {kUnbounded}), Space::box<1>({-2.0f}, {2.0f}), kNoTimeLimit,
+       kNoThreshold, "test", "ends_after=4"},
+  };
+  static constexpr StateField<State> state_fields[] = {{.name = "t", .integer = &State::t}};
+  static constexpr ParamField<Params> param_fields[] = {
+      {.name = "ends_after", .help = "steps until termination", .integer = &Params::ends_after, .min = 0, .max = 7}};
+
+  static void reset(const Params&, State& s, Rng&) { s.t = 0; }
+  static StepResult step(const Params& p, State& s, Action action, Rng&) {
+    s.t += p.ends_after > 0;
+    const float off = action[0] - 0.5f;
+    return {1.0f - off * off, p.ends_after > 0 && s.t >= p.ends_after};
+  }
+  static void observe(const Params&, const State& s, ObsWriter obs) { obs.set(0, static_cast<float>(s.t)); }
 };
 
 // The built-in environments and those above.

@@ -121,9 +121,8 @@ TEST(CategoricalLoss, IsZeroGradientWhereThePredictionIsRight) {
     z[k] = std::log(p[k]) + 4.0f;
   }
   float metrics[DqnRowMetrics::kSize];
-  categorical_gradient(support, z.data(), m.data(), 16, d.data(), metrics);
+  EXPECT_NEAR(categorical_gradient(support, z.data(), m.data(), 16, d.data(), metrics), 0.0f, 1e-6f);
   for (const float value : d) EXPECT_NEAR(value, 0.0f, 1e-6f);
-  EXPECT_NEAR(metrics[DqnRowMetrics::kPriority], 0.0f, 1e-6f);
   EXPECT_NEAR(metrics[DqnRowMetrics::kLoss], -0.2 * std::log(0.2) - 0.5 * std::log(0.5) - 0.3 * std::log(0.3), 1e-6);
   EXPECT_NEAR(metrics[DqnRowMetrics::kQ], 0.1f, 1e-6f);
   EXPECT_NEAR(metrics[DqnRowMetrics::kTarget], 0.1f, 1e-6f);
@@ -187,11 +186,13 @@ struct Row {
     float priority;
   };
   Result run() const {
-    std::int32_t index = 0, taken = action;
+    std::int32_t taken = action;
     float r = reward, g = discount, weight = importance, priority = -1.0f;
-    Result result{Floats(DqnRowMetrics::kSize), Floats(outputs.size(), 9.0f), 0.0f};
+    Result result{Floats(PriorityRowMetrics::kSize), Floats(outputs.size(), 9.0f), 0.0f};
     dqn_tile_loss(Stream::cpu(), loss,
-                  {.transitions = {&index, &index, &taken, &r, &g},
+                  {.actions = &taken,
+                   .rewards = &r,
+                   .discounts = &g,
                    .outputs = outputs.data(),
                    .target_outputs = target_outputs.data(),
                    .output_stride = static_cast<int>(outputs.size()),
@@ -270,7 +271,7 @@ TEST(ImportanceWeights, MultiplyTheGradientAlone) {
     const Floats full = row.d_outputs(), metrics = row.metrics();
     const float priority = row.priority();
     EXPECT_GT(priority, 0.0f);
-    EXPECT_EQ(priority, metrics[DqnRowMetrics::kPriority]);
+    EXPECT_EQ(priority, metrics[PriorityRowMetrics::kPriority]);
     if (kind != ValueDistribution::kCategorical) {
       EXPECT_EQ(priority, metrics[DqnRowMetrics::kAbsoluteError]);
     }
@@ -279,7 +280,7 @@ TEST(ImportanceWeights, MultiplyTheGradientAlone) {
     for (std::size_t j = 0; j < full.size(); ++j) EXPECT_FLOAT_EQ(weighted[j], 0.25f * full[j]);
     EXPECT_EQ(row.priority(), priority);
     EXPECT_EQ(row.metrics()[DqnRowMetrics::kLoss], metrics[DqnRowMetrics::kLoss]);
-    EXPECT_EQ(row.metrics()[DqnRowMetrics::kImportance], 0.25f);
+    EXPECT_EQ(row.metrics()[PriorityRowMetrics::kImportance], 0.25f);
   }
 }
 

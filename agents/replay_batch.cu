@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/replay_batch.h"
+
+#include <string>
+
+#include "kernels/error.h"
+#include "kernels/launch.h"
+
+namespace stampede {
+namespace {
+
+struct SampleReplayOp {
+  UniformSampler sampler;
+  float gamma;
+  int begin;
+  ReplayBatch out;
+
+  HD void operator()(int r) const {
+    const SampledRow sampled = sampler(begin + r);
+    const RingView& ring = sampler.ring;
+    const NStepTarget target = fold_n_step(ring, sampled.slot, sampled.environment, sampler.n_step, gamma);
+    out.indices[r] = static_cast<std::int32_t>(ring.index(sampled.slot, sampled.environment));
+    out.next_indices[r] = static_cast<std::int32_t>(ring.index(target.bootstrap_slot, sampled.environment));
+    out.rewards[r] = target.reward;
+    out.discounts[r] = target.discount;
+  }
+};
+
+struct GatherOp {
+  RingView ring;
+  const std::int32_t* indices;  // [rows]
+  CriticRows out;
+  bool with_action;
+
+  HD void operator()(int r) const {
+    const auto index = static_cast<std::size_t>(indices[r]);
+    const int obs_size = ring.shape.obs_size;
+    const float* const obs = reinterpret_cast<const float*>(ring.obs) + index * static_cast<std::size_t>(obs_size);
+    float* const row = out.features + static_cast<std::size_t>(r) * static_cast<std::size_t>(out.stride);
+    for (int k = 0; k < obs_size; ++k) row[k] = obs[k];
+    if (with_action) out.code.read(ring.record(index), row + obs_size);
+    for (int k = obs_size + out.code.size; k < out.stride; ++k) row[k] = 0.0f;
+  }
+};
+
+}  // namespace
+
+ReplayBatch ReplayBatch::take(int batch, Arena& arena) {
+  const auto n = static_cast<std::size_t>(batch);
+  ReplayBatch out;
+  out.indices = arena.take<std::int32_t>(n).data;
+  out.next_indices = arena.take<std::int32_t>(n).data;
+  out.rewards = arena.take<float>(n).data;
+  out.discounts = arena.take<float>(n).data;
+  return out;
+}
+
+void sample_replay(const Stream& stream, const UniformSampler& sampler, float gamma, int begin, int rows,
+                   const ReplayBatch& out) {
+  for_each_index(stream, rows, SampleReplayOp{sampler, gamma, begin, out});
+}
+
+CriticRows CriticRows::take(int rows, int stride, const ActionCode& code, Arena& arena) {
+  return {arena.take<float>(static_cast<std::size_t>(rows) * static_cast<std::size_t>(stride)).data, stride, code};
+}
+
+void gather_state_actions(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,
+                          const CriticRows& out) {
+  for_each_index(stream, rows, GatherOp{ring, indices, out, true});
+}
+
+void gather_states(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,
+                   const CriticRows& out) {
+  for_each_index(stream, rows, GatherOp{ring, indices, out, false});
+}
+
+void check_batch(const RingShape& shape, int batch_size, int n_step) {
+  const std::int64_t capacity = static_cast<std::int64_t>(shape.rows) * shape.environments;
+  if (batch_size < 1 || batch_size > capacity) {
+    throw UsageError("batch_size: a batch of " + std::to_string(batch_size) + " is larger than the ring of " +
+                     std::to_string(capacity) + " transitions");
+  }
+  check_n_step(shape, n_step);
+}
+
+}  // namespace stampede

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/sac_steps.h"
+
+#include "kernels/launch.h"
+
+namespace stampede {
+namespace {
+
+HD float normal_of(Rng& rng) {
+  const std::uint32_t first = rng.next_word();
+  return standard_normal(first, rng.next_word());
+}
+
+struct ActSquashedOp {
+  ActRows rows;
+  SquashedOutputs policy;
+  NoiseView noise;
+
+  HD void operator()(int r) const {
+    const int i = rows.begin + r;
+    if (rows.mode == ActMode::kRandom) return rows.write_random(i);
+    const float* const row = policy.row(r);
+    Rng sample_rng({rows.seed, rows.row, Purpose::kAction}, static_cast<std::uint32_t>(i));
+    Rng noise_rng({rows.seed, rows.row, Purpose::kExplorationNoise}, static_cast<std::uint32_t>(i));
+    const bool ended = rows.ended_before(i);
+    float coded[kMaxSpaceSize];
+    for (int j = 0; j < policy.size; ++j) {
+      const float mean = row[policy.mean + j];
+      if (rows.mode == ActMode::kGreedy) {
+        coded[j] = tanh_of(mean);
+        continue;
+      }
+      coded[j] = sample_squashed(mean, row[policy.log_sigma + j], normal_of(sample_rng)).action;
+      if (rows.mode == ActMode::kExplore) coded[j] += noise.next(i, j, ended, noise_rng);
+    }
+    rows.code.write(coded, rows.record_of(i));
+  }
+};
+
+struct SamplePolicyOp {
+  PolicySample s;
+
+  HD void operator()(int r) const {
+    const float* const row = s.policy.row(r);
+    Rng rng(s.key, static_cast<std::uint32_t>(s.begin + r));
+    float* const action =
+        s.out.features + static_cast<std::size_t>(r) * static_cast<std::size_t>(s.out.stride) + s.obs_size;
+    float log_prob = 0.0f;
+    for (int j = 0; j < s.policy.size; ++j) {
+      const float noise = normal_of(rng);
+      const SquashedSample sample = sample_squashed(row[s.policy.mean + j], row[s.policy.log_sigma + j], noise);
+      action[j] = sample.action;
+      log_prob += sample.log_prob;
+      if (s.noise != nullptr) s.noise[r * s.policy.size + j] = noise;
+    }
+    s.log_probs[r] = log_prob;
+  }
+};
+
+struct SoftBootstrapOp {
+  CriticOutputs q;
+  const float *log_probs, *alpha;
+  float* bootstrap;
+
+  HD void operator()(int r) const { bootstrap[r] = soft_value(q.smallest(r), log_probs[r], *alpha); }
+};
+
+struct SacPolicyLossOp {
+  SacPolicyTile tile;
+
+  HD void operator()(int r) const {
+    const float* const q = tile.q.row(r);
+    float* const d_q = tile.d_outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(tile.q.row_stride);
+    for (int j = 0; j < tile.q.row_stride; ++j) d_q[j] = 0.0f;
+    const int column = smallest_critic(q, tile.q.critics, tile.q.stride) * tile.q.stride;
+    float metrics[SacRowMetrics::kSize], derivative = 0.0f;
+    sac_policy_loss(q[column], tile.log_probs[r], *tile.alpha, &derivative, metrics);
+    d_q[column] = tile.weight * derivative;
+    for (int k = 0; k < SacRowMetrics::kSize; ++k) tile.metrics[k * tile.rows + r] = metrics[k];
+  }
+};
+
+struct SacPolicyGradientOp {
+  SacPolicyGradient g;
+
+  HD void operator()(int r) const {
+    const float* const row = g.policy.row(r);
+    const float* const d_action =
+        g.d_critic_inputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(g.critic_stride) + g.obs_size;
+    float* const d_out = g.d_outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(g.policy.stride);
+    for (int j = 0; j < g.policy.stride; ++j) d_out[j] = 0.0f;
+    const float d_log_prob = g.weight * *g.alpha;
+    for (int j = 0; j < g.policy.size; ++j) {
+      const float noise = g.noise[r * g.policy.size + j];
+      const float log_sigma = row[g.policy.log_sigma + j];
+      const SquashedSample sample = sample_squashed(row[g.policy.mean + j], log_sigma, noise);
+      const SquashedGradient d = squashed_gradient(sample, log_sigma, noise, d_log_prob, d_action[j]);
+      d_out[g.policy.mean + j] = d.mean;
+      d_out[g.policy.log_sigma + j] = d.log_sigma;
+    }
+  }
+};
+
+struct ValueLossOp {
+  ValueTile tile;
+
+  HD void operator()(int r) const {
+    const std::size_t offset = static_cast<std::size_t>(r) * static_cast<std::size_t>(tile.stride);
+    float* const d_out = tile.d_outputs + offset;
+    for (int j = 0; j < tile.stride; ++j) d_out[j] = 0.0f;
+    const float target = soft_value(tile.q.smallest(r), tile.log_probs[r], *tile.alpha);
+    float metrics[SacRowMetrics::kSize];
+    d_out[0] = tile.weight * value_function_gradient(tile.values[offset], target, metrics);
+    tile.metrics[SacRowMetrics::kValueLoss * tile.rows + r] = metrics[SacRowMetrics::kValueLoss];
+  }
+};
+
+}  // namespace
+
+void act_squashed(const Stream& stream, const ActRows& rows, const SquashedOutputs& policy, const NoiseView& noise) {
+  for_each_index(stream, rows.rows, ActSquashedOp{rows, policy, noise});
+}
+
+void sample_policy(const Stream& stream, int rows, const PolicySample& sample) {
+  for_each_index(stream, rows, SamplePolicyOp{sample});
+}
+
+void soft_bootstrap(const Stream& stream, int rows, const CriticOutputs& q, const float* log_probs, const float* alpha,
+                    float* bootstrap) {
+  for_each_index(stream, rows, SoftBootstrapOp{q, log_probs, alpha, bootstrap});
+}
+
+void sac_policy_tile_loss(const Stream& stream, const SacPolicyTile& tile) {
+  for_each_index(stream, tile.rows, SacPolicyLossOp{tile});
+}
+
+void sac_policy_gradient(const Stream& stream, int rows, const SacPolicyGradient& gradient) {
+  for_each_index(stream, rows, SacPolicyGradientOp{gradient});
+}
+
+void value_tile_loss(const Stream& stream, const ValueTile& tile) {
+  for_each_index(stream, tile.rows, ValueLossOp{tile});
+}
+
+}  // namespace stampede

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device steps of soft actor-critic: squashed actions and their log-probabilities, soft bootstraps, the policy's
+// gradient through the critics.
+#pragma once
+
+#include "agents/losses/sac_loss.h"
+#include "agents/off_policy_act.h"
+#include "agents/replay_batch.h"
+#include "agents/twin_critic.h"
+
+namespace stampede {
+
+// Output rows of the policy network.
+struct SquashedOutputs {
+  const float* values;          // [rows, stride]
+  int stride, mean, log_sigma;  // columns where each begins
+  int size;                     // dimensions A
+
+  HD const float* row(int r) const { return values + static_cast<std::size_t>(r) * static_cast<std::size_t>(stride); }
+};
+
+// Writes the requested actions into records, with exploration noise on top when exploring. Stream-ordered.
+void act_squashed(const Stream& stream, const ActRows& rows, const SquashedOutputs& policy, const NoiseView& noise);
+
+// a ~ pi(. | s), reparameterised: action into columns [obs_size, obs_size + A) of the critic's input rows.
+struct PolicySample {
+  SquashedOutputs policy;
+  RandomKey key;   // index = sample of the update
+  int begin;       // sample of row 0
+  CriticRows out;  // [rows, stride]
+  int obs_size;
+  float* noise;      // [rows, A], standard normal; null when not needed again
+  float* log_probs;  // [rows]
+};
+void sample_policy(const Stream& stream, int rows, const PolicySample& sample);
+
+// bootstrap[r] = min_k Q_k - alpha log pi, equation 3. Stream-ordered.
+void soft_bootstrap(const Stream& stream, int rows, const CriticOutputs& q, const float* log_probs, const float* alpha,
+                    float* bootstrap);
+
+// alpha log pi - min_k Q_k: d_outputs of the critics [rows, row_stride] and metrics. Stream-ordered.
+struct SacPolicyTile {
+  CriticOutputs q;
+  const float* log_probs;  // [rows]
+  const float* alpha;      // [1]
+  int rows;
+  float weight;      // of every derivative
+  float* d_outputs;  // [rows, row_stride] of the critics
+  float* metrics;    // [SacRowMetrics::kSize, rows]
+};
+void sac_policy_tile_loss(const Stream& stream, const SacPolicyTile& tile);
+
+// From dL/da, which the critics passed back, to the policy's outputs. Stream-ordered.
+struct SacPolicyGradient {
+  SquashedOutputs policy;
+  const float* noise;            // [rows, A]
+  const float* d_critic_inputs;  // [rows, critic_stride]
+  int critic_stride, obs_size;
+  const float* alpha;  // [1]
+  float weight;
+  float* d_outputs;  // [rows, stride] of the policy
+};
+void sac_policy_gradient(const Stream& stream, int rows, const SacPolicyGradient& gradient);
+
+// The separate value function: V(s) towards min_k Q_k - alpha log pi. Stream-ordered.
+struct ValueTile {
+  const float* values;  // [rows, stride], V in column 0
+  int stride;
+  CriticOutputs q;
+  const float* log_probs;  // [rows]
+  const float* alpha;      // [1]
+  int rows;
+  float weight;
+  float* d_outputs;  // [rows, stride]
+  float* metrics;    // [SacRowMetrics::kSize, rows]; kValueLoss is written
+};
+void value_tile_loss(const Stream& stream, const ValueTile& tile);
+
+}  // namespace stampede

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/trpo_steps.h"
+
+#include "kernels/buffer.h"
+#include "kernels/launch.h"
+
+namespace stampede {
+namespace {
+
+struct CriticLossOp {
+  RolloutBatch batch;
+  const MinibatchMoments* moments;
+  float weight;
+  CriticTile tile;
+
+  HD void operator()(int r) const {
+    const int m = tile.begin + r;
+    const float error = tile.outputs[r * tile.stride] - batch.target[m];
+    const float valid = batch.valid[m] != 0 ? 1.0f : 0.0f;
+    tile.d_outputs[r * tile.stride] = valid * weight * moments->divisor * error;
+    tile.metrics[CriticRowMetrics::kLoss * tile.rows + r] = valid * 0.5f * error * error;
+    tile.metrics[CriticRowMetrics::kCount * tile.rows + r] = valid;
+  }
+};
+
+struct AddCriticMetricsOp {
+  double* groups;
+  int count;
+  double* totals;
+
+  HD void operator()(int k) const {
+    for (int g = 0; g < count; ++g) {
+      totals[k] += groups[g * CriticRowMetrics::kSize + k];
+      groups[g * CriticRowMetrics::kSize + k] = 0.0;
+    }
+  }
+};
+
+}  // namespace
+
+void critic_tile_loss(const Stream& stream, const RolloutBatch& batch, const MinibatchMoments* moments, float weight,
+                      const CriticTile& tile) {
+  fill_zero(stream, tile.d_outputs,
+            static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.stride) * sizeof(float));
+  for_each_index(stream, tile.rows, CriticLossOp{batch, moments, weight, tile});
+}
+
+void add_critic_metrics(const Stream& stream, double* groups, int count, double* totals) {
+  for_each_index(stream, CriticRowMetrics::kSize, AddCriticMetricsOp{groups, count, totals});
+}
+
+}  // namespace stampede

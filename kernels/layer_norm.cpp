@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/layer_norm.h"
+
+#include <cstddef>
+
+#include "kernels/activation_cpu.h"
+#include "kernels/simd.h"
+#ifdef STAMPEDE_WITH_CUDA
+#include "kernels/layer_norm_cuda.h"
+#endif
+
+namespace stampede {
+namespace {
+
+constexpr int kLanes = Vector::kLanes;
+constexpr int kVectors = kRowPadding / kLanes;
+
+// A factor of the mean in a row's last sixteen columns: ones below `size`, zeros for padding.
+struct PaddingMask {
+  alignas(64) float value[kRowPadding];
+
+  PaddingMask(int size, int stride) {
+    for (int k = 0; k < kRowPadding; ++k) value[k] = stride - kRowPadding + k < size ? 1.0f : 0.0f;
+  }
+  Vector operator[](int j) const { return Vector::load(value + j * kLanes); }
+};
+
+struct LaneSum {
+  Vector partial[kVectors];
+
+  LaneSum() {
+    for (Vector& vector : partial) vector = Vector(0.0f);
+  }
+  float total() const { return sum_lanes(partial); }
+};
+
+// work(column, j, last): each vector of a row, j counting within sixteen columns.
+template <class Work>
+void for_each_vector(int stride, const Work& work) {
+  for (int o = 0; o < stride - kRowPadding; o += kRowPadding) {
+    for (int j = 0; j < kVectors; ++j) work(o + j * kLanes, j, false);
+  }
+  for (int j = 0; j < kVectors; ++j) work(stride - kRowPadding + j * kLanes, j, true);
+}
+
+template <GemmActivation kActivation>
+void cpu_forward(const LayerNormForward& op) {
+  const PaddingMask mask(op.size, op.stride);
+  const float share = 1.0f / static_cast<float>(op.size);
+  for (int r = 0; r < op.rows; ++r) {
+    float* const x = op.x + static_cast<std::ptrdiff_t>(r) * op.stride;
+    float* const y = op.y + static_cast<std::ptrdiff_t>(r) * op.stride;
+    LaneSum sum, squares;
+    // Padding of x is zero, so its sum needs no mask; its deviation from the mean does.
+    for_each_vector(op.stride, [&](int o, int j, bool) { sum.partial[j] = sum.partial[j] + Vector::load(x + o); });
+    const Vector mean(sum.total() * share);
+    for_each_vector(op.stride, [&](int o, int j, bool last) {
+      const Vector d = Vector::load(x + o) - (last ? mean * mask[j] : mean);
+      squares.partial[j] = fused(d, d, squares.partial[j]);
+    });
+    const float inverse = 1.0f / square_root(fused(squares.total(), share, kLayerNormEpsilon));
+    if (op.inverse) op.inverse[r] = inverse;
+    const Vector scale(inverse);
+    for_each_vector(op.stride, [&](int o, int j, bool last) {
+      const Vector n = (Vector::load(x + o) - (last ? mean * mask[j] : mean)) * scale;
+      if (op.inverse) n.store(x + o);
+      activate<kActivation>(fused(n, Vector::load(op.gain + o), Vector::load(op.bias + o))).store(y + o);
+    });
+  }
+}
+
+void cpu_layer_norm_forward(const LayerNormForward& op) {
+  switch (op.activation) {
+    case GemmActivation::kLinear:
+      return cpu_forward<GemmActivation::kLinear>(op);
+    case GemmActivation::kTanh:
+      return cpu_forward<GemmActivation::kTanh>(op);
+    case GemmActivation::kRelu:
+      return cpu_forward<GemmActivation::kRelu>(op);
+  }
+}
+
+void cpu_layer_norm_backward(const LayerNormBackward& op) {
+  const PaddingMask mask(op.size, op.stride);
+  const float share = 1.0f / static_cast<float>(op.size);
+  for (int r = 0; r < op.rows; ++r) {
+    float* const dy = op.dy + static_cast<std::ptrdiff_t>(r) * op.stride;
+    const float* const n = op.n + static_cast<std::ptrdiff_t>(r) * op.stride;
+    LaneSum sum, product;
+    for_each_vector(op.stride, [&](int o, int j, bool) {
+      const Vector gradient = Vector::load(dy + o), value = Vector::load(n + o);
+      fused(gradient, value, Vector::load(op.d_gain + o)).store(op.d_gain + o);
+      (Vector::load(op.d_bias + o) + gradient).store(op.d_bias + o);
+      const Vector d = gradient * Vector::load(op.gain + o);
+      sum.partial[j] = sum.partial[j] + d;
+      product.partial[j] = fused(d, value, product.partial[j]);
+    });
+    const Vector mean(sum.total() * share), slope(-(product.total() * share)), inverse(op.inverse[r]);
+    for_each_vector(op.stride, [&](int o, int j, bool last) {
+      const Vector d = Vector::load(dy + o) * Vector::load(op.gain + o) - (last ? mean * mask[j] : mean);
+      (fused(slope, Vector::load(n + o), d) * inverse).store(dy + o);
+    });
+  }
+}
+
+}  // namespace
+
+void layer_norm_forward([[maybe_unused]] const Stream& stream, const LayerNormForward& op) {
+#ifdef STAMPEDE_WITH_CUDA
+  if (stream.is_cuda()) return cuda_layer_norm_forward(stream, op);
+#endif
+  cpu_layer_norm_forward(op);
+}
+
+void layer_norm_backward([[maybe_unused]] const Stream& stream, const LayerNormBackward& op) {
+#ifdef STAMPEDE_WITH_CUDA
+  if (stream.is_cuda()) return cuda_layer_norm_backward(stream, op);
+#endif
+  cpu_layer_norm_backward(op);
+}
+
+}  // namespace stampede

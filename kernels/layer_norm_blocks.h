@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layer normalisation as CUDA kernels: sixteen threads per row, with the bits of the CPU version.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/block.h"
+#include "kernels/gemm_blocks.h"
+#include "kernels/layer_norm.h"
+
+namespace stampede {
+
+inline constexpr unsigned kLayerNormThreads = 128;
+inline constexpr unsigned kLayerNormLanes = 16;  // of a row: half a warp
+inline constexpr unsigned kLayerNormRows = kLayerNormThreads / kLayerNormLanes;
+
+inline unsigned layer_norm_blocks(int rows) {
+  return (static_cast<unsigned>(rows) + kLayerNormRows - 1) / kLayerNormRows;
+}
+
+// One column of the gain's and the bias' gradient.
+struct LayerNormColumn {
+  LayerNormBackward op;
+
+  HD void operator()(int column) const {
+    float gain = op.d_gain[column], bias = op.d_bias[column];
+    std::size_t i = static_cast<std::size_t>(column);
+    for (int r = 0; r < op.rows; ++r, i += static_cast<std::size_t>(op.stride)) {
+      gain = fused(op.dy[i], op.n[i], gain);
+      bias += op.dy[i];
+    }
+    op.d_gain[column] = gain;
+    op.d_bias[column] = bias;
+  }
+};
+
+#ifdef STAMPEDE_BLOCK_KERNELS
+// The row that a half-warp works on. Halves beyond the last row repeat it without writing, because every lane of a warp
+// takes part in the exchanges.
+struct LayerNormLanes {
+  unsigned lane;
+  std::size_t row;
+  bool writes;
+
+  DEVICE explicit LayerNormLanes(int rows) {
+    lane = threadIdx.x % kLayerNormLanes;
+    const unsigned wanted = blockIdx.x * kLayerNormRows + threadIdx.x / kLayerNormLanes;
+    writes = wanted < static_cast<unsigned>(rows);
+    row = writes ? wanted : static_cast<unsigned>(rows) - 1;
+  }
+};
+
+// The sum of the sixteen lanes' values, in every lane.
+DEVICE float sum_of_lanes(float value) {
+  for (unsigned half = kLayerNormLanes / 2; half > 0; half /= 2) {
+    value += __shfl_down_sync(0xffffffffu, value, half, kLayerNormLanes);
+  }
+  return __shfl_sync(0xffffffffu, value, 0, kLayerNormLanes);
+}
+
+struct LayerNormForwardKernel {
+  LayerNormForward op;
+
+  DEVICE void operator()() const {
+    const LayerNormLanes at(op.rows);
+    float* const x = op.x + at.row * static_cast<std::size_t>(op.stride);
+    float* const y = op.y + at.row * static_cast<std::size_t>(op.stride);
+    const float share = 1.0f / static_cast<float>(op.size);
+    const auto size = static_cast<unsigned>(op.size), stride = static_cast<unsigned>(op.stride);
+    float sum = 0.0f, squares = 0.0f;
+    for (unsigned o = at.lane; o < size; o += kLayerNormLanes) sum += x[o];
+    const float mean = sum_of_lanes(sum) * share;
+    for (unsigned o = at.lane; o < size; o += kLayerNormLanes) squares = fused(x[o] - mean, x[o] - mean, squares);
+    const float inverse = 1.0f / square_root(fused(sum_of_lanes(squares), share, kLayerNormEpsilon));
+    if (!at.writes) return;
+    for (unsigned o = at.lane; o < stride; o += kLayerNormLanes) {
+      const float n = o < size ? (x[o] - mean) * inverse : 0.0f;
+      if (op.inverse) x[o] = n;
+      y[o] = activate(fused(n, op.gain[o], op.bias[o]), op.activation);
+    }
+    if (op.inverse && at.lane == 0) op.inverse[at.row] = inverse;
+  }
+};
+
+struct LayerNormBackwardKernel {
+  LayerNormBackward op;
+
+  DEVICE void operator()() const {
+    const LayerNormLanes at(op.rows);
+    float* const dy = op.dy + at.row * static_cast<std::size_t>(op.stride);
+    const float* const n = op.n + at.row * static_cast<std::size_t>(op.stride);
+    const float share = 1.0f / static_cast<float>(op.size);
+    const auto size = static_cast<unsigned>(op.size), stride = static_cast<unsigned>(op.stride);
+    float sum = 0.0f, product = 0.0f;
+    for (unsigned o = at.lane; o < size; o += kLayerNormLanes) {
+      const float d = dy[o] * op.gain[o];
+      sum += d;
+      product = fused(d, n[o], product);
+    }
+    const float mean = sum_of_lanes(sum) * share;
+    const float slope = sum_of_lanes(product) * share;
+    const float inverse = op.inverse[at.row];
+    if (!at.writes) return;
+    for (unsigned o = at.lane; o < stride; o += kLayerNormLanes) {
+      dy[o] = o < size ? fused(-slope, n[o], dy[o] * op.gain[o] - mean) * inverse : 0.0f;
+    }
+  }
+};
+#endif
+
+}  // namespace stampede

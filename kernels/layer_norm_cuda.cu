@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/layer_norm_cuda.h"
+
+#include "kernels/launch.h"
+#include "kernels/layer_norm_blocks.h"
+
+#ifdef __CUDACC__
+namespace stampede {
+
+void cuda_layer_norm_forward(const Stream& stream, const LayerNormForward& op) {
+  if (op.rows == 0) return;
+  launch_blocks(stream, layer_norm_blocks(op.rows), kLayerNormThreads, 0, LayerNormForwardKernel{op});
+}
+
+void cuda_layer_norm_backward(const Stream& stream, const LayerNormBackward& op) {
+  if (op.rows == 0) return;
+  // First, because the rows' kernel overwrites dy.
+  for_each_index(stream, op.stride, LayerNormColumn{op});
+  launch_blocks(stream, layer_norm_blocks(op.rows), kLayerNormThreads, 0, LayerNormBackwardKernel{op});
+}
+
+}  // namespace stampede
+#endif

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/off_policy_trainer.h"
+
+#include "train/env_blocks.h"
+
+namespace stampede {
+
+OffPolicyTrainer::OffPolicyTrainer(const TrainerSetup& setup)
+    : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
+      learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
+      random_warmup_(setup.config.text("warmup") == "uniform"),
+      learning_starts_(setup.config.integer("learning_starts")),
+      train_interval_(setup.config.integer("train_interval")),
+      gradient_steps_(setup.config.integer("gradient_steps")),
+      n_step_(static_cast<int>(setup.config.integer("n_step"))) {}
+
+void OffPolicyTrainer::iterate() {
+  for (std::int64_t t = 0; t < train_interval_; ++t) step();
+  // Enough rows that n-step transitions exist, whatever learning_starts says.
+  if (rows() < learning_starts_ || ring_->stored_rows() < n_step_ + 1) return;
+  for (std::int64_t k = 0; k < gradient_steps_; ++k) {
+    learn(static_cast<std::uint64_t>(updates_), static_cast<float>(learning_rate()));
+    ++updates_;
+  }
+}
+
+void OffPolicyTrainer::step() {
+  const std::int64_t row = ring_->head();
+  const int slot = ring_->slot(row), next = ring_->slot(row + 1);
+  const std::uint32_t* const previous = ring_->stored_rows() > 0 ? ring_->records(ring_->slot(row - 1)) : nullptr;
+  const ActMode mode =
+      random_warmup_ && row * environments_ < learning_starts_ ? ActMode::kRandom : ActMode::kExplore;
+  for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
+    act(stream, {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row), worker,
+                 mode});
+    env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
+  });
+  ring_->advance();
+  ring_head_ = ring_->head();
+}
+
+void OffPolicyTrainer::evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const {
+  act(stream, {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker,
+               mode == EvaluationMode::kGreedy ? ActMode::kGreedy : ActMode::kStochastic, acts.seed});
+}
+
+void OffPolicyTrainer::add_target_block(const std::string& name, View<float> parameters, const NetworkSpec& spec,
+                                        std::vector<StateBlock>& blocks) {
+  blocks.push_back({name, StateBlock::Type::kF32, {parameters.size()}, parameters.data, &spec});
+}
+
+void OffPolicyTrainer::add_critic_blocks(TwinCritic& critic, const std::string& prefix,
+                                         std::vector<StateBlock>& blocks) {
+  add_network_blocks(critic.network(), prefix, blocks);
+  add_target_block(prefix + "target.parameters", critic.target_parameters(), critic.network().spec(), blocks);
+}
+
+void OffPolicyTrainer::add_temperature_blocks(const Temperature& temperature, std::vector<StateBlock>& blocks) {
+  const auto add = [&](const char* name, View<float> view) {
+    blocks.push_back({std::string("temperature.") + name, StateBlock::Type::kF32, {view.size()}, view.data});
+  };
+  add("log_alpha", temperature.log_alpha());
+  add("first_moment", temperature.first_moment());
+  add("second_moment", temperature.second_moment());
+  blocks.push_back(
+      {"temperature.learner_state", StateBlock::Type::kU8, {sizeof(LearnerState)}, temperature.state().data});
+}
+
+void OffPolicyTrainer::add_noise_blocks(const ExplorationNoise& noise, std::vector<StateBlock>& blocks) {
+  if (noise.state().size() == 0) return;
+  blocks.push_back({"noise", StateBlock::Type::kF32, {noise.state().size()}, noise.state().data});
+}
+
+std::int64_t off_policy_batch_rows(const Config& config) { return config.integer("batch_size"); }
+
+KeyList actor_critic_keys() {
+  using enum ConfigType;
+  KeyList keys = {
+      {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
+      {.name = "n_step",
+       .type = kInteger,
+       .default_text = "1",
+       .min = 1,
+       .max = 1000,
+       .help = "steps folded into a target"},
+      {.name = "target_tau",
+       .default_text = "0.005",
+       .min = 0,
+       .max = 1,
+       .help = "share of a network that moves into its target (Polyak)",
+       .above_min = true},
+      {.name = "actor_rate_scale",
+       .default_text = "1",
+       .min = 0,
+       .max = 1000,
+       .help = "the actor's learning rate as a fraction of the critics'"},
+      {.name = "warmup",
+       .type = kChoice,
+       .default_text = "uniform",
+       .choices = "uniform|policy",
+       .help = "actions before learning starts"},
+  };
+  for (const KeyList& group : {replay_keys(), optimizer_keys(), network_keys()}) append(keys, group);
+  set_default(keys, "batch_size", "256");
+  set_default(keys, "learning_rate", "0.001");
+  set_default(keys, "learning_starts", "100");
+  set_default(keys, "activation", "relu");
+  set_default(keys, "initialization", "kaiming_uniform");
+  return keys;
+}
+
+KeyList noise_keys() {
+  using enum ConfigType;
+  return {
+      {.name = "noise",
+       .type = kChoice,
+       .default_text = "none",
+       .choices = "none|gaussian|ornstein_uhlenbeck",
+       .help = "added to explored actions"},
+      {.name = "noise_sigma",
+       .default_text = "0.1",
+       .min = 0,
+       .max = 10,
+       .help = "its deviation, where actions reach from -1 to 1"},
+      {.name = "noise_theta",
+       .default_text = "0.15",
+       .min = 0,
+       .max = 10,
+       .help = "ornstein_uhlenbeck: pull towards zero per unit of time"},
+      {.name = "noise_dt",
+       .default_text = "1",
+       .min = 0,
+       .max = 1,
+       .help = "ornstein_uhlenbeck: time of one step",
+       .above_min = true},
+  };
+}
+
+NoiseConfig noise_config(const Config& config) {
+  const std::string name = config.text("noise");
+  NoiseConfig noise;
+  noise.kind = name == "gaussian" ? NoiseKind::kGaussian
+               : name == "none"   ? NoiseKind::kNone
+                                  : NoiseKind::kOrnsteinUhlenbeck;
+  noise.sigma = static_cast<float>(config.real("noise_sigma"));
+  noise.theta = static_cast<float>(config.real("noise_theta"));
+  noise.dt = static_cast<float>(config.real("noise_dt"));
+  return noise;
+}
+
+}  // namespace stampede

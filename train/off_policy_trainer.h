@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every off-policy method does: step all environments into the ring, then gradient steps on samples of it, at any
+// ratio of updates to data.
+#pragma once
+
+#include "agents/off_policy_act.h"
+#include "agents/temperature.h"
+#include "agents/twin_critic.h"
+#include "train/collecting_trainer.h"
+#include "train/schedule.h"
+#include "train/shared_keys.h"
+
+namespace stampede {
+
+class OffPolicyTrainer : public CollectingTrainer {
+ public:
+  std::int64_t rows_per_iteration() const override { return train_interval_ * environments_; }
+  void iterate() override;
+
+ protected:
+  explicit OffPolicyTrainer(const TrainerSetup& setup);
+
+  virtual void act(const Stream& stream, const ActRequest& request) const = 0;
+  // One update, counted from 0, and what follows it.
+  virtual void learn(std::uint64_t update, float learning_rate) = 0;
+
+  void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override;
+  double learning_rate() const { return learning_rate_.at(rows()); }
+  // Blocks that a checkpoint keeps of what actor-critics have beside an actor.
+  static void add_target_block(const std::string& name, View<float> parameters, const NetworkSpec& spec,
+                               std::vector<StateBlock>& blocks);
+  static void add_critic_blocks(TwinCritic& critic, const std::string& prefix, std::vector<StateBlock>& blocks);
+  static void add_temperature_blocks(const Temperature& temperature, std::vector<StateBlock>& blocks);
+  static void add_noise_blocks(const ExplorationNoise& noise, std::vector<StateBlock>& blocks);
+
+ private:
+  void step();
+
+  Schedule learning_rate_;
+  bool random_warmup_;
+  std::int64_t learning_starts_, train_interval_, gradient_steps_;
+  int n_step_;
+};
+
+// Rows of one gradient step.
+std::int64_t off_policy_batch_rows(const Config& config);
+
+// replay_keys, optimizer_keys, network_keys, and gamma, n_step, target_tau, actor_rate_scale, warmup with the defaults
+// that actor-critics share.
+KeyList actor_critic_keys();
+// noise, noise_sigma, noise_theta, noise_dt.
+KeyList noise_keys();
+NoiseConfig noise_config(const Config& config);
+
+}  // namespace stampede
