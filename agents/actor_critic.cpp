@@ -12,6 +12,7 @@
 namespace stampede {
 namespace {
 
+constexpr std::int64_t kMonitorRows = 1024;
 constexpr float kValueGain = 1.0f;
 constexpr float kPolicyGain = 0.01f;  // small, so that the first policy is close to uniform
 
@@ -70,6 +71,8 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
     act_scratch_.push_back(take_scratch(shape.act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
   }
+  monitor_ratios_ = arena.take<float>(
+      static_cast<std::size_t>(std::min<std::int64_t>(kMonitorRows, std::int64_t{ring_.rows} * ring_.environments)));
   group_metrics_ = arena.take<double>(static_cast<std::size_t>(max_groups_ * PolicyRowMetrics::kSize));
   metric_totals_ = arena.take<double>(PolicyRowMetrics::kSize);
 }
@@ -140,12 +143,32 @@ void ActorCritic::reevaluate(const Stream& stream, const RingView& ring, float* 
   const int rows = (ring.shape.rows + 1) * ring.shape.environments;
   const int groups = gradient_groups(stream, network_.network(), rows);
   for_each_group(stream, rows, groups, [&](int /*group*/, int begin, int end, int worker, const Stream& serial) {
-    for (int first = begin; first < end; first += tile_rows_) {
-      const int count = std::min(tile_rows_, end - first);
-      const PolicyTile tile = forward(serial, ring.obs, first, count, worker);
-      reevaluate_rows(serial, layout_, {tile.outputs, ring, ratios, first, count});
-    }
+    reevaluate_tiles(serial, ring, begin, end, worker, ratios, true);
   });
+}
+
+void ActorCritic::reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker,
+                                   float* ratios, bool store_values) const {
+  for (int first = begin; first < end; first += tile_rows_) {
+    const int count = std::min(tile_rows_, end - first);
+    const PolicyTile tile = forward(stream, ring.obs, first, count, worker);
+    reevaluate_rows(stream, layout_, {tile.outputs, ring, ratios, first, count, store_values});
+  }
+}
+
+double ActorCritic::measure_divergence(const Stream& stream, const RingView& ring) const {
+  const std::size_t rows = monitor_ratios_.size(), words = static_cast<std::size_t>(ring.shape.record.words);
+  reevaluate_tiles(stream, ring, 0, static_cast<int>(rows), 0, monitor_ratios_.data, false);
+  const std::vector<float> ratios = to_host(stream, monitor_ratios_);
+  std::vector<std::uint32_t> records(rows * words);
+  copy_to_host(stream, records.data(), ring.records, records.size() * sizeof(records[0]));
+  double sum = 0.0, count = 0.0;
+  for (std::size_t r = 0; r < rows; ++r) {
+    if (!(records[r * words + static_cast<std::size_t>(ring.shape.record.action_size) + 1] & kValid)) continue;
+    sum += static_cast<double>((ratios[r] - 1.0f) - log_of(ratios[r]));
+    count += 1.0;
+  }
+  return sum / std::max(1.0, count);
 }
 
 PolicyTile ActorCritic::forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const {

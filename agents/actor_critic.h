@@ -71,7 +71,7 @@ class ActorCritic {
   void end_update(const Stream& stream, const RingView& ring) { observations_.update(stream, ring); }
 
   // Values of the rollout's rows and of the head under the present parameters, and how likely these make the actions:
-  // pi / pi_old goes to ratios [T * N]. Needs batch_rows >= 1. Stream-ordered.
+  // pi / pi_old goes to ratios [T * N]. Stream-ordered.
   void reevaluate(const Stream& stream, const RingView& ring, float* ratios) const;
 
   // Gradient of the mean loss of rows [0, size) of obs [M, D] (as in the ring): every group's tiles go forward, through
@@ -96,6 +96,10 @@ class ActorCritic {
   // stops the iteration. Stream-ordered.
   void update(const Stream& stream, int groups, float target_kl, float learning_rate);
 
+  // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
+  // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Changes nothing; waits for the
+  // stream.
+  double measure_divergence(const Stream& stream, const RingView& ring) const;
   // Waits for the stream, reads and clears the sums since the last call.
   PolicyMetrics read_metrics(const Stream& stream);
 
@@ -114,6 +118,8 @@ class ActorCritic {
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
+  void reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker, float* ratios,
+                        bool store_values) const;
   PolicyTile forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const;
   void backward(const Stream& stream, const PolicyTile& tile, int group, int worker);
 
@@ -128,6 +134,7 @@ class ActorCritic {
   PolicyLayout layout_;
   std::vector<Scratch> act_scratch_;    // per worker
   std::vector<Scratch> learn_scratch_;  // per worker
+  View<float> monitor_ratios_;          // of measure_divergence()
   View<double> group_metrics_;          // [groups, PolicyRowMetrics::kSize]
   View<double> metric_totals_;          // [PolicyRowMetrics::kSize]
 };

@@ -9,12 +9,6 @@
 #include "replay/returns.h"
 
 namespace stampede {
-std::size_t draw_final_epsilon(std::uint64_t seed, int environment) {
-  const RandomKey key{seed, 0, Purpose::kFinalEpsilon};
-  const float u = uniform_float(key.lane_word(static_cast<std::uint32_t>(environment)));
-  return u < 0.4f ? 0 : u < 0.7f ? 1 : 2;
-}
-
 NetworkSpec AsyncQ::network_spec(const AsyncQConfig& config, const Space& observation, const Space& action) {
   DqnConfig dqn;
   dqn.network = config.network;
@@ -76,13 +70,13 @@ void AsyncQ::restored(const Stream& stream, bool begun) {
   for (const auto& worker : workers_) {
     shared_.snapshot(stream, worker->network);
     worker->target_version = -1;
-    worker->chosen_ahead = begun && config_.sarsa;
+    worker->chosen_ahead = begun && config_.bootstrap == BootstrapKind::kSarsa;
   }
 }
 
-void AsyncQ::act(const Stream& stream, int index, const TrajectoryRing& ring, const float* epsilons) {
+void AsyncQ::act(const Stream& stream, int index, const TrajectoryRing& ring, const Epsilon& epsilon) {
   Worker& worker = *workers_[static_cast<std::size_t>(index)];
-  if (!worker.chosen_ahead) return choose(stream, worker, ring, epsilons);
+  if (!worker.chosen_ahead) return choose(stream, worker, ring, epsilon);
   std::uint32_t* const records = ring.records(ring.slot(ring.head()));
   for (int i = 0; i < shape_.environments; ++i) {
     records[i * shape_.record.words] = static_cast<std::uint32_t>(worker.chosen[static_cast<std::size_t>(i)]);
@@ -90,25 +84,25 @@ void AsyncQ::act(const Stream& stream, int index, const TrajectoryRing& ring, co
   worker.chosen_ahead = false;
 }
 
-void AsyncQ::choose(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const float* epsilons) const {
+void AsyncQ::choose(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const Epsilon& epsilon) const {
   const NetworkSpec& spec = shared_.spec();
   const int slot = ring.slot(ring.head()), n = shape_.environments;
   prepare_inputs(stream, spec, identity_, ring.obs(slot), 0, n, worker.inputs);
   network_->forward(stream, worker.network.parameters(), worker.inputs.input(), n, false, worker.workspace,
                     worker.outputs);
   const RandomKey key{worker.seed, static_cast<std::uint64_t>(ring.head()), Purpose::kExploration};
+  std::uint32_t* const records = ring.records(slot);
   for (int i = 0; i < n; ++i) {
-    choose_epsilon_greedy(stream,
-                          {worker.outputs + i * spec.output_stride(), spec.output_stride(), action_.count,
-                           ring.records(slot), shape_.record, i, 1},
-                          key, epsilons[i]);
+    const int greedy = argmax(worker.outputs + i * spec.output_stride(), action_.count);
+    const int action = epsilon_greedy(greedy, action_.count, epsilon.of(i), key, i);
+    records[i * shape_.record.words] = static_cast<std::uint32_t>(action);
   }
 }
 
 // Sarsa's target of the rollout's last row needs the action that the next rollout will execute first.
 void AsyncQ::choose_ahead(const Stream& stream, Worker& worker, const TrajectoryRing& ring,
-                          const float* epsilons) const {
-  choose(stream, worker, ring, epsilons);
+                          const Epsilon& epsilon) const {
+  choose(stream, worker, ring, epsilon);
   const std::uint32_t* const records = ring.records(ring.slot(ring.head()));
   for (int i = 0; i < shape_.environments; ++i) {
     worker.chosen[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(records[i * shape_.record.words]);
@@ -116,10 +110,10 @@ void AsyncQ::choose_ahead(const Stream& stream, Worker& worker, const Trajectory
   worker.chosen_ahead = true;
 }
 
-void AsyncQ::learn(const Stream& stream, int index, const TrajectoryRing& ring, const float* epsilons,
+void AsyncQ::learn(const Stream& stream, int index, const TrajectoryRing& ring, const Epsilon& epsilon,
                    float learning_rate) {
   Worker& worker = *workers_[static_cast<std::size_t>(index)];
-  if (config_.sarsa) choose_ahead(stream, worker, ring, epsilons);
+  if (config_.bootstrap == BootstrapKind::kSarsa) choose_ahead(stream, worker, ring, epsilon);
   accumulate(stream, index, ring);
   shared_.add(stream, worker.network, groups_, 1.0f, learning_rate);
   worker.norms += static_cast<double>(worker.network.state()->gradient_norm);
@@ -193,8 +187,8 @@ void AsyncQ::tile_loss(const Worker& worker, int begin, int rows) const {
     float metrics[DqnRowMetrics::kSize] = {};
     if (action >= 0) {
       const float* const next = worker.target_outputs + td.bootstraps[r] * stride;
-      const float target = config_.sarsa ? sarsa_target(next, td.next_actions[r], td.rewards[r], td.discounts[r])
-                                         : q_learning_target(next, action_.count, td.rewards[r], td.discounts[r]);
+      const float value = bootstrap_value(config_.bootstrap, next, action_.count, 0, td.next_actions[r], 0.0f);
+      const float target = fused(td.discounts[r], value, td.rewards[r]);
       const int column = k * stride + action;
       worker.d_outputs[column] = td_gradient(config_.loss, worker.outputs[column], target, metrics);
     }

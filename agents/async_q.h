@@ -8,7 +8,9 @@
 #include <span>
 #include <vector>
 
+#include "agents/epsilon_greedy.h"
 #include "agents/input_stage.h"
+#include "agents/losses/bootstrap.h"
 #include "agents/losses/dqn_loss.h"
 #include "agents/networks/network_spec.h"
 #include "agents/shared_network.h"
@@ -19,8 +21,8 @@ namespace stampede {
 
 struct AsyncQConfig {
   float gamma = 0.99f;
-  int n_step = 1;      // steps folded into a target (algorithm 1); 0 = to the end of the rollout (algorithm S2)
-  bool sarsa = false;  // bootstraps from the action executed next instead of the best one
+  int n_step = 1;  // steps folded into a target (algorithm 1); 0 = to the end of the rollout (algorithm S2)
+  BootstrapKind bootstrap = BootstrapKind::kMax;  // or kSarsa: from the action executed next
   TdLoss loss = TdLoss::kSquared;
   NetworkShape network{};
   RmsPropConfig optimizer{};
@@ -30,10 +32,6 @@ struct AsyncQConfig {
 struct AsyncQMetrics {
   double loss, mean_q, mean_absolute_error, mean_target, gradient_norm;
 };
-
-// Exploration ends at another epsilon in every environment: which of three values, drawn with the paper's probabilities
-// 0.4, 0.3 and 0.3 (section 5.1), keyed by seed and environment.
-std::size_t draw_final_epsilon(std::uint64_t seed, int environment);
 
 // Every worker has N environments and a ring of the T rows of one rollout (an on-policy ring, begun by the caller).
 // Methods that name a worker may run at the same time for different workers; a call belongs to one thread. A worker
@@ -53,10 +51,11 @@ class AsyncQ {
   // collected before, so that Sarsa's next actions are chosen already.
   void restored(const Stream& stream, bool begun);
 
-  // Actions of all the worker's environments at the ring's head, by epsilons [N]; into its records.
-  void act(const Stream& stream, int worker, const TrajectoryRing& ring, const float* epsilons);
+  // Actions of all the worker's environments at the ring's head; into its records. epsilon: its final values, if any,
+  // are those of the worker's environments.
+  void act(const Stream& stream, int worker, const TrajectoryRing& ring, const Epsilon& epsilon);
   // Adds the gradient of the rollout in the ring to the shared parameters.
-  void learn(const Stream& stream, int worker, const TrajectoryRing& ring, const float* epsilons, float learning_rate);
+  void learn(const Stream& stream, int worker, const TrajectoryRing& ring, const Epsilon& epsilon, float learning_rate);
   // The shared target network becomes a copy of the parameters; workers notice at their next rollout's end.
   void update_target();
 
@@ -119,8 +118,8 @@ class AsyncQ {
     float *workspace = nullptr, *outputs = nullptr;
   };
   std::unique_ptr<Worker> make_worker(int index, Arena& arena);
-  void choose(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const float* epsilons) const;
-  void choose_ahead(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const float* epsilons) const;
+  void choose(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const Epsilon& epsilon) const;
+  void choose_ahead(const Stream& stream, Worker& worker, const TrajectoryRing& ring, const Epsilon& epsilon) const;
   int fold_targets(const Worker& worker, const RingView& ring) const;
   void evaluate_target(const Stream& stream, Worker& worker, const RingView& ring, int begin) const;
   void accumulate_tile(const Stream& stream, Worker& worker, const RingView& ring, int begin, int rows,

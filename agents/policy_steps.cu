@@ -100,18 +100,19 @@ struct Reevaluation {
   }
   HD bool in_head(int r) const { return rows.begin + r >= rows.ring.shape.rows * rows.ring.shape.environments; }
   HD void finish(int r, float log_prob) const {
-    float* const e = extra(r);
-    e[RolloutExtra::kValue] = output(r)[layout.value_column];
-    rows.ratios[rows.begin + r] = exp_of(log_prob - e[RolloutExtra::kLogProb]);
+    rows.ratios[rows.begin + r] = exp_of(log_prob - extra(r)[RolloutExtra::kLogProb]);
+    store_value(r);
   }
-  HD void finish_head(int r) const { extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column]; }
+  HD void store_value(int r) const {
+    if (rows.store_values) extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column];
+  }
 };
 
 struct ReevaluateOp {
   Reevaluation rows;
 
   HD void operator()(int r) const {
-    if (rows.in_head(r)) return rows.finish_head(r);
+    if (rows.in_head(r)) return rows.store_value(r);
     const float* const out = rows.output(r) + rows.layout.policy_column;
     rows.finish(r, rows.layout.action.is_discrete() ? categorical(out, r) : gaussian(out, r));
   }
@@ -135,7 +136,7 @@ struct ReevaluateContinuousOp {
   Reevaluation rows;
 
   HD void operator()(int r) const {
-    if (rows.in_head(r)) return rows.finish_head(r);
+    if (rows.in_head(r)) return rows.store_value(r);
     const float* const raw = rows.extra(r) + RolloutExtra::kAction;
     rows.finish(r, policy.log_prob(rows.output(r) + rows.layout.policy_column, raw));
   }

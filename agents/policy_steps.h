@@ -25,14 +25,15 @@ void choose_actions(const Stream& stream, const PolicyLayout& layout, const Poli
 // Values alone, of the observations in the head slot.
 void store_values(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows);
 
-// A rollout's rows [begin, begin + rows), flat in the ring, under newer outputs [rows, output_stride]: their values
-// replace kValue, and pi(action) / pi_old(action) goes to ratios [T * N]. Rows of the head slot have no ratio.
-// Stream-ordered.
+// A rollout's rows [begin, begin + rows), flat in the ring, under newer outputs [rows, output_stride]:
+// pi(action) / pi_old(action) goes to ratios [T * N], and with store_values their values replace kValue. Rows of the
+// head slot have no ratio. Stream-ordered.
 struct ReevaluatedRows {
   const float* outputs;
   RingView ring;
   float* ratios;
   int begin, rows;
+  bool store_values;
 };
 void reevaluate_rows(const Stream& stream, const PolicyLayout& layout, const ReevaluatedRows& rows);
 

@@ -9,23 +9,6 @@
 namespace stampede {
 namespace {
 
-struct SampleReplayOp {
-  UniformSampler sampler;
-  float gamma;
-  int begin;
-  ReplayBatch out;
-
-  HD void operator()(int r) const {
-    const SampledRow sampled = sampler(begin + r);
-    const RingView& ring = sampler.ring;
-    const NStepTarget target = fold_n_step(ring, sampled.slot, sampled.environment, sampler.n_step, gamma);
-    out.indices[r] = static_cast<std::int32_t>(ring.index(sampled.slot, sampled.environment));
-    out.next_indices[r] = static_cast<std::int32_t>(ring.index(target.bootstrap_slot, sampled.environment));
-    out.rewards[r] = target.reward;
-    out.discounts[r] = target.discount;
-  }
-};
-
 struct GatherOp {
   RingView ring;
   const std::int32_t* indices;  // [rows]
@@ -44,21 +27,6 @@ struct GatherOp {
 };
 
 }  // namespace
-
-ReplayBatch ReplayBatch::take(int batch, Arena& arena) {
-  const auto n = static_cast<std::size_t>(batch);
-  ReplayBatch out;
-  out.indices = arena.take<std::int32_t>(n).data;
-  out.next_indices = arena.take<std::int32_t>(n).data;
-  out.rewards = arena.take<float>(n).data;
-  out.discounts = arena.take<float>(n).data;
-  return out;
-}
-
-void sample_replay(const Stream& stream, const UniformSampler& sampler, float gamma, int begin, int rows,
-                   const ReplayBatch& out) {
-  for_each_index(stream, rows, SampleReplayOp{sampler, gamma, begin, out});
-}
 
 CriticRows CriticRows::take(int rows, int stride, const ActionCode& code, Arena& arena) {
   return {arena.take<float>(static_cast<std::size_t>(rows) * static_cast<std::size_t>(stride)).data, stride, code};

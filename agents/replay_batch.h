@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sampled transitions of one update, and the rows [observation, action] that critics of continuous actions read.
+// The rows [observation, action] that critics of continuous actions read, gathered from a replay memory.
 #pragma once
 
 #include "agents/action_code.h"
-#include "replay/uniform_sampler.h"
+#include "replay/transitions.h"
 
 namespace stampede {
-
-struct ReplayBatch {
-  std::int32_t* indices = nullptr;       // [B], flat ring index of the observation
-  std::int32_t* next_indices = nullptr;  // [B], of the bootstrap observation
-  float* rewards = nullptr;              // [B], folded over n steps
-  float* discounts = nullptr;            // [B], gamma^k, 0 after a termination
-
-  static ReplayBatch take(int batch, Arena& arena);
-  ReplayBatch from(int begin) const {
-    return {indices + begin, next_indices + begin, rewards + begin, discounts + begin};
-  }
-};
-
-// Samples `begin` ... `begin + rows - 1` of the update that the sampler's key names into the first rows of `out`.
-// Stream-ordered.
-void sample_replay(const Stream& stream, const UniformSampler& sampler, float gamma, int begin, int rows,
-                   const ReplayBatch& out);
 
 // Rows of critic inputs: [observation, coded action, zero padding].
 struct CriticRows {

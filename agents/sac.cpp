@@ -47,7 +47,7 @@ Sac::Sac(const SacConfig& config, const Space& action, const SacNetworks& networ
       temperature_(config.temperature, config.optimizer, arena),
       noise_(config.noise, shape.environments, code_.size, arena),
       identity_(false, shape, arena),
-      batch_(ReplayBatch::take(config.batch_size, arena)) {
+      batch_(Transitions::take(config.batch_size, arena)) {
   if (config.value_network) value_.emplace(networks.value, config.optimizer, groups_, arena);
   for (int w = 0; w < workers; ++w) {
     act_scratch_.push_back(take_scratch(act_rows, arena));
@@ -132,8 +132,8 @@ void Sac::fit_critics(const Stream& stream, const UniformSampler& sampler, const
   const Scratch& s = learn_scratch_[static_cast<std::size_t>(tile.worker)];
   const TrainableNetwork& critic = critic_.network();
   if (tile.first) critic.clear_gradients(stream, tile.group);
-  const ReplayBatch batch = batch_.from(tile.begin);
-  sample_replay(stream, sampler, config_.gamma, tile.begin, tile.rows, batch);
+  const Transitions batch = batch_.from(tile.begin);
+  sample_transitions(stream, sampler, config_.gamma, tile.begin, tile.rows, batch);
   bootstrap_next_states(stream, sampler, tile, s);
   gather_state_actions(stream, sampler.ring, batch.indices, tile.rows, s.state_actions);
   const NetworkInput input{s.state_actions.features, nullptr};
@@ -191,8 +191,8 @@ void Sac::improve_policy(const Stream& stream, const UniformSampler& sampler, co
                  s.log_probs});
   const NetworkInput input{s.state_actions.features, nullptr};
   critic.network().forward(stream, critic.parameters(), input, tile.rows, true, s.critic_workspace, s.q);
-  sac_policy_tile_loss(stream, {critic_.outputs(s.q), s.log_probs, temperature_.alpha(), tile.rows, weight, s.d_q,
-                                s.metrics});
+  sac_policy_tile_loss(stream,
+                       {critic_.outputs(s.q), s.log_probs, temperature_.alpha(), tile.rows, weight, s.d_q, s.metrics});
   if (value_) fit_value(stream, tile, s);
   critic.network().backward(stream, critic.parameters(), critic.prepared(), input, tile.rows, s.d_q, s.critic_workspace,
                             nullptr, s.d_state_actions);
@@ -210,9 +210,9 @@ void Sac::fit_value(const Stream& stream, const Tile& tile, const Scratch& s) {
   const TrainableNetwork& value = value_->network();
   if (tile.first) value.clear_gradients(stream, tile.group);
   value.network().forward(stream, value.parameters(), s.states.input(), tile.rows, true, s.value_workspace, s.values);
-  value_tile_loss(stream, {s.values, value.spec().output_stride(), critic_.outputs(s.q), s.log_probs,
-                           temperature_.alpha(), tile.rows, 1.0f / static_cast<float>(config_.batch_size), s.d_values,
-                           s.metrics});
+  value_tile_loss(stream,
+                  {s.values, value.spec().output_stride(), critic_.outputs(s.q), s.log_probs, temperature_.alpha(),
+                   tile.rows, 1.0f / static_cast<float>(config_.batch_size), s.d_values, s.metrics});
   value.network().backward(stream, value.parameters(), value.prepared(), s.states.input(), tile.rows, s.d_values,
                            s.value_workspace, value.gradients(tile.group), nullptr);
 }

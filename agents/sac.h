@@ -93,7 +93,7 @@ class Sac {
   Temperature temperature_;
   ExplorationNoise noise_;
   ObservationNormalizer identity_;                    // observations are taken as they are
-  ReplayBatch batch_;                                 // [B]
+  Transitions batch_;                                 // [B]
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
   View<double> group_metrics_;                        // [groups, CriticRowMetrics + SacRowMetrics]
   View<double> metric_totals_;

@@ -46,7 +46,7 @@ SacDiscrete::SacDiscrete(const SacDiscreteConfig& config, const Space& action, c
       critic_(networks.critic, config.optimizer, groups_, arena),
       temperature_(config.temperature, config.optimizer, arena),
       identity_(false, shape, arena),
-      batch_(ReplayBatch::take(config.batch_size, arena)) {
+      batch_(Transitions::take(config.batch_size, arena)) {
   for (int w = 0; w < workers; ++w) {
     act_scratch_.push_back(take_scratch(act_rows, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, arena));
@@ -112,8 +112,8 @@ void SacDiscrete::fit_critics(const Stream& stream, const UniformSampler& sample
   const Scratch& s = learn_scratch_[static_cast<std::size_t>(tile.worker)];
   const TrainableNetwork& critic = critic_.network();
   if (tile.first) critic.clear_gradients(stream, tile.group);
-  const ReplayBatch batch = batch_.from(tile.begin);
-  sample_replay(stream, sampler, config_.gamma, tile.begin, tile.rows, batch);
+  const Transitions batch = batch_.from(tile.begin);
+  sample_transitions(stream, sampler, config_.gamma, tile.begin, tile.rows, batch);
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, batch.next_indices, tile.rows, s.states);
   actor_.network().forward(stream, actor_.parameters(), s.states.input(), tile.rows, false, s.actor_workspace,
                            s.logits);
@@ -122,7 +122,8 @@ void SacDiscrete::fit_critics(const Stream& stream, const UniformSampler& sample
   expected_bootstrap(stream, tile.rows, policy(s.logits), critic_.outputs(s.q), temperature_.alpha(), s.bootstrap);
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, batch.indices, tile.rows, s.states);
   critic.network().forward(stream, critic.parameters(), s.states.input(), tile.rows, true, s.critic_workspace, s.q);
-  taken_action_loss(stream, {sampler.ring, batch.indices,
+  taken_action_loss(stream, {sampler.ring,
+                             batch.indices,
                              {critic_.outputs(s.q), batch.rewards, batch.discounts, s.bootstrap, tile.rows,
                               1.0f / static_cast<float>(config_.batch_size), s.d_q, s.metrics}});
   critic.network().backward(stream, critic.parameters(), critic.prepared(), s.states.input(), tile.rows, s.d_q,

@@ -81,7 +81,7 @@ class SacDiscrete {
   TwinCritic critic_;
   Temperature temperature_;
   ObservationNormalizer identity_;                    // observations are taken as they are
-  ReplayBatch batch_;                                 // [B]
+  Transitions batch_;                                 // [B]
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
   View<double> group_metrics_;                        // [groups, CriticRowMetrics + SacRowMetrics]
   View<double> metric_totals_;

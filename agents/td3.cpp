@@ -46,7 +46,7 @@ Td3::Td3(const Td3Config& config, const Space& action, const Td3Networks& networ
       actor_target_(arena.take<float>(actor_.spec().parameter_count())),
       noise_(config.noise, shape.environments, code_.size, arena),
       identity_(false, shape, arena),
-      batch_(ReplayBatch::take(config.batch_size, arena)) {
+      batch_(Transitions::take(config.batch_size, arena)) {
   for (int w = 0; w < workers; ++w) {
     act_scratch_.push_back(take_scratch(act_rows, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, arena));
@@ -115,9 +115,9 @@ void Td3::fit_critics(const Stream& stream, const UniformSampler& sampler, const
   const Scratch& s = learn_scratch_[static_cast<std::size_t>(tile.worker)];
   const TrainableNetwork& critic = critic_.network();
   if (tile.first) critic.clear_gradients(stream, tile.group);
-  const ReplayBatch batch = batch_.from(tile.begin);
+  const Transitions batch = batch_.from(tile.begin);
   const NetworkInput input{s.state_actions.features, nullptr};
-  sample_replay(stream, sampler, config_.gamma, tile.begin, tile.rows, batch);
+  sample_transitions(stream, sampler, config_.gamma, tile.begin, tile.rows, batch);
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, batch.next_indices, tile.rows, s.states);
   actor_.network().forward(stream, actor_target_.data, s.states.input(), tile.rows, false, s.actor_workspace,
                            s.actions);

@@ -90,7 +90,7 @@ class Td3 {
   View<float> actor_target_;  // [P]
   ExplorationNoise noise_;
   ObservationNormalizer identity_;                    // observations are taken as they are
-  ReplayBatch batch_;                                 // [B]
+  Transitions batch_;                                 // [B]
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
   View<double> group_metrics_;                        // [groups, CriticRowMetrics + Td3RowMetrics]
   View<double> metric_totals_;

@@ -77,12 +77,45 @@ void register_process_benchmarks() {
   // update.
   add("startup/first_update",
       {"train", "ppo", "CartPole-v1", "--quiet", "--out", "{out}", "total_steps=1", "eval_episodes=1"});
+  // The setting of RLtools' Pendulum example: 4 environments, 1024 steps, 2 epochs of minibatches of 256 rows, and an
+  // evaluation of 1000 episodes at the end.
+  add("process/ppo/Pendulum-v1/rltools", {"train",
+                                          "ppo",
+                                          "Pendulum-v1",
+                                          "--quiet",
+                                          "--out",
+                                          "{out}",
+                                          "{seed}",
+                                          "num_envs=4",
+                                          "rollout_steps=1024",
+                                          "minibatches=16",
+                                          "epochs=2",
+                                          "gamma=0.9",
+                                          "hidden=64,64",
+                                          "activation=relu",
+                                          "normalize_observations=true",
+                                          "learning_rate=0.001",
+                                          "log_sigma=0.7",
+                                          "total_steps=300000",
+                                          "eval_every=300000",
+                                          "eval_episodes=1000"})
+      ->Iterations(1)
+      ->Repetitions(5);
   for (const char* algorithm : {"ppo", "dqn"}) {
     add(("solve/" + std::string(algorithm) + "/CartPole-v1").c_str(),
         {"train", algorithm, "CartPole-v1", "--quiet", "--stop-at", "475", "--out", "{out}", "{seed}"})
         ->Iterations(1)
         ->Repetitions(10);
   }
+  // RLtools' setting and SBX's: one environment, one update per step, one evaluation at the end.
+  const auto add_sac = [&](const char* name, const char* hidden, const char* batch, const char* steps) {
+    add(name, {"train", "sac", "Pendulum-v1", "--quiet", "--out", "{out}", "{seed}", "num_envs=1",
+               "learning_starts=100", hidden, batch, steps, "eval_every=1000000", "eval_episodes=100"})
+        ->Iterations(1)
+        ->Repetitions(3);
+  };
+  add_sac("process/sac/Pendulum-v1/10k", "hidden=64,64", "batch_size=100", "total_steps=10000");
+  add_sac("process/sac/Pendulum-v1/20k/256x256", "hidden=256,256", "batch_size=256", "total_steps=20000");
 }
 
 }  // namespace stampede

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole training loops: PPO and PQN steps per second, DQN updates per second with sampling.
+// Whole training loops: PPO, A2C and PQN steps per second, DQN updates per second with sampling.
 #include <benchmark/benchmark.h>
 
 #include <thread>
@@ -33,6 +33,23 @@ void bench_ppo(benchmark::State& state, const char* env, int environments, int t
                                      {"learning_rate", "0.00025"},
                                      {"entropy_coef", "0.01"},
                                      {"clip_value", "true"},
+                                     {"hidden", "64,64"},
+                                     {"activation", "tanh"},
+                                     {"shared_torso", "false"},
+                                     {"total_steps", "1000000000"},
+                                     {"schedule_steps", "1000000000"}});
+  trainer->iterate();
+  const std::int64_t before = trainer->env_steps();
+  for (auto _ : state) trainer->iterate();
+  state.SetItemsProcessed(trainer->env_steps() - before);
+}
+
+// One gradient step per rollout of 16 steps.
+void bench_a2c(benchmark::State& state, int environments, int threads) {
+  const EnvRegistry registry = builtin_environments();
+  const auto trainer = make_trainer(registry, "a2c", "CartPole-v1", threads,
+                                    {{"num_envs", std::to_string(environments)},
+                                     {"rollout_steps", "16"},
                                      {"hidden", "64,64"},
                                      {"activation", "tanh"},
                                      {"shared_torso", "false"},
@@ -121,6 +138,10 @@ void register_train_benchmarks() {
   if (cores > 1) {
     benchmark::RegisterBenchmark("train/ppo/CartPole-v1/1024/threads:1", bench_ppo, "CartPole-v1", 1024, 1)
         ->UseRealTime();
+  }
+  benchmark::RegisterBenchmark("train/a2c/CartPole-v1/1024", bench_a2c, 1024, cores)->UseRealTime();
+  if (cores > 1) {
+    benchmark::RegisterBenchmark("train/a2c/CartPole-v1/1024/threads:1", bench_a2c, 1024, 1)->UseRealTime();
   }
   for (const int environments : {4, 64, 4096}) {
     benchmark::RegisterBenchmark(("train/ppo/CartPole-v1/" + std::to_string(environments)).c_str(), bench_ppo,

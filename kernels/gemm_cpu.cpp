@@ -34,8 +34,8 @@ void differentiate_block(GemmActivation activation, const float* x, std::ptrdiff
       const Vector value = Vector::load(x + k);
       const Vector gradient = Vector::load(dx + k);
       const Vector product = activation == GemmActivation::kTanh
-                                 ? gradient * fused(Vector(0.0f) - value, value, Vector(1.0f))
-                                 : where_positive(value, gradient);
+                                 ? differentiate<GemmActivation::kTanh>(value, gradient)
+                                 : differentiate<GemmActivation::kRelu>(value, gradient);
       product.store(dx + k);
     }
   }

@@ -69,31 +69,27 @@ void cpu_forward(const LayerNormForward& op) {
   }
 }
 
-void cpu_layer_norm_forward(const LayerNormForward& op) {
-  switch (op.activation) {
-    case GemmActivation::kLinear:
-      return cpu_forward<GemmActivation::kLinear>(op);
-    case GemmActivation::kTanh:
-      return cpu_forward<GemmActivation::kTanh>(op);
-    case GemmActivation::kRelu:
-      return cpu_forward<GemmActivation::kRelu>(op);
+// d_gain and d_bias of one row.
+void add_row(const LayerNormBackward& op, const float* dy, const float* n) {
+  for (int o = 0; o < op.stride; o += kLanes) {
+    const Vector gradient = Vector::load(dy + o);
+    fused(gradient, Vector::load(n + o), Vector::load(op.d_gain + o)).store(op.d_gain + o);
+    (Vector::load(op.d_bias + o) + gradient).store(op.d_bias + o);
   }
 }
 
-void cpu_layer_norm_backward(const LayerNormBackward& op) {
+void cpu_backward(const LayerNormBackward& op) {
   const PaddingMask mask(op.size, op.stride);
   const float share = 1.0f / static_cast<float>(op.size);
   for (int r = 0; r < op.rows; ++r) {
     float* const dy = op.dy + static_cast<std::ptrdiff_t>(r) * op.stride;
     const float* const n = op.n + static_cast<std::ptrdiff_t>(r) * op.stride;
+    if (op.d_gain) add_row(op, dy, n);
     LaneSum sum, product;
     for_each_vector(op.stride, [&](int o, int j, bool) {
-      const Vector gradient = Vector::load(dy + o), value = Vector::load(n + o);
-      fused(gradient, value, Vector::load(op.d_gain + o)).store(op.d_gain + o);
-      (Vector::load(op.d_bias + o) + gradient).store(op.d_bias + o);
-      const Vector d = gradient * Vector::load(op.gain + o);
+      const Vector d = Vector::load(dy + o) * Vector::load(op.gain + o);
       sum.partial[j] = sum.partial[j] + d;
-      product.partial[j] = fused(d, value, product.partial[j]);
+      product.partial[j] = fused(d, Vector::load(n + o), product.partial[j]);
     });
     const Vector mean(sum.total() * share), slope(-(product.total() * share)), inverse(op.inverse[r]);
     for_each_vector(op.stride, [&](int o, int j, bool last) {
@@ -103,20 +99,66 @@ void cpu_layer_norm_backward(const LayerNormBackward& op) {
   }
 }
 
+template <GemmActivation kActivation>
+void cpu_tangent(const LayerNormTangent& op) {
+  const PaddingMask mask(op.size, op.stride);
+  const float share = 1.0f / static_cast<float>(op.size);
+  for (int r = 0; r < op.rows; ++r) {
+    const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(r) * op.stride;
+    float* const dx = op.dx + begin;
+    const float* const n = op.n + begin;
+    const float* const y = op.y + begin;
+    LaneSum sum, product;
+    for_each_vector(op.stride, [&](int o, int j, bool) {
+      const Vector d = Vector::load(dx + o);
+      sum.partial[j] = sum.partial[j] + d;
+      product.partial[j] = fused(d, Vector::load(n + o), product.partial[j]);
+    });
+    const Vector mean(sum.total() * share), slope(-(product.total() * share)), inverse(op.inverse[r]);
+    for_each_vector(op.stride, [&](int o, int j, bool last) {
+      const Vector value = Vector::load(n + o);
+      const Vector dn = fused(slope, value, Vector::load(dx + o) - (last ? mean * mask[j] : mean)) * inverse;
+      const Vector offset = fused(Vector::load(op.d_gain + o), value, Vector::load(op.d_bias + o));
+      const Vector moved = fused(Vector::load(op.gain + o), dn, offset);
+      differentiate<kActivation>(Vector::load(y + o), moved).store(dx + o);
+    });
+  }
+}
+
+// work<activation>() for the activation that a call names.
+template <class Work>
+void with_activation(GemmActivation activation, const Work& work) {
+  switch (activation) {
+    case GemmActivation::kLinear:
+      return work.template operator()<GemmActivation::kLinear>();
+    case GemmActivation::kTanh:
+      return work.template operator()<GemmActivation::kTanh>();
+    case GemmActivation::kRelu:
+      return work.template operator()<GemmActivation::kRelu>();
+  }
+}
+
 }  // namespace
 
 void layer_norm_forward([[maybe_unused]] const Stream& stream, const LayerNormForward& op) {
 #ifdef STAMPEDE_WITH_CUDA
   if (stream.is_cuda()) return cuda_layer_norm_forward(stream, op);
 #endif
-  cpu_layer_norm_forward(op);
+  with_activation(op.activation, [&]<GemmActivation kActivation>() { cpu_forward<kActivation>(op); });
 }
 
 void layer_norm_backward([[maybe_unused]] const Stream& stream, const LayerNormBackward& op) {
 #ifdef STAMPEDE_WITH_CUDA
   if (stream.is_cuda()) return cuda_layer_norm_backward(stream, op);
 #endif
-  cpu_layer_norm_backward(op);
+  cpu_backward(op);
+}
+
+void layer_norm_tangent([[maybe_unused]] const Stream& stream, const LayerNormTangent& op) {
+#ifdef STAMPEDE_WITH_CUDA
+  if (stream.is_cuda()) return cuda_layer_norm_tangent(stream, op);
+#endif
+  with_activation(op.activation, [&]<GemmActivation kActivation>() { cpu_tangent<kActivation>(op); });
 }
 
 }  // namespace stampede

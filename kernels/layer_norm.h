@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layer normalisation with learnable gain and bias (Ba, Kiros & Hinton 2016, arXiv:1607.06450, equation 4) and its
-// gradient, followed by an activation.
+// gradient and tangent, followed by an activation.
 #pragma once
 
 #include "kernels/gemm.h"
@@ -33,10 +33,25 @@ struct LayerNormBackward {
   const float* n;        // [rows, stride], as the forward pass left it
   const float* inverse;  // [rows]
   const float* gain;     // [stride]
-  float* d_gain;         // [stride]
+  float* d_gain;         // [stride], or null together with d_bias: dx alone is wanted
   float* d_bias;         // [stride]
   int rows, size, stride;
 };
 void layer_norm_backward(const Stream& stream, const LayerNormBackward& op);
+
+// The derivative of the forward pass along (dx, d_gain, d_bias), from what it kept and its results y; dx becomes
+// dy = activation'(y) * (gain * dn + d_gain * n + d_bias), dn = (dx - mean(dx) - n mean(n dx)) * inverse.
+struct LayerNormTangent {
+  float* dx;             // [rows, stride], padding zero
+  const float* n;        // [rows, stride]
+  const float* inverse;  // [rows]
+  const float* gain;     // [stride]
+  const float* d_gain;   // [stride], padding zero
+  const float* d_bias;   // [stride], padding zero
+  const float* y;        // [rows, stride]
+  int rows, size, stride;
+  GemmActivation activation;
+};
+void layer_norm_tangent(const Stream& stream, const LayerNormTangent& op);
 
 }  // namespace stampede

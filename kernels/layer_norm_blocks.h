@@ -106,6 +106,33 @@ struct LayerNormBackwardKernel {
     }
   }
 };
+
+struct LayerNormTangentKernel {
+  LayerNormTangent op;
+
+  DEVICE void operator()() const {
+    const LayerNormLanes at(op.rows);
+    const std::size_t begin = at.row * static_cast<std::size_t>(op.stride);
+    float* const dx = op.dx + begin;
+    const float* const n = op.n + begin;
+    const float share = 1.0f / static_cast<float>(op.size);
+    const auto size = static_cast<unsigned>(op.size);
+    float sum = 0.0f, product = 0.0f;
+    for (unsigned o = at.lane; o < size; o += kLayerNormLanes) {
+      sum += dx[o];
+      product = fused(dx[o], n[o], product);
+    }
+    const float mean = sum_of_lanes(sum) * share;
+    const float slope = sum_of_lanes(product) * share;
+    const float inverse = op.inverse[at.row];
+    if (!at.writes) return;
+    for (unsigned o = at.lane; o < size; o += kLayerNormLanes) {
+      const float dn = fused(-slope, n[o], dx[o] - mean) * inverse;
+      const float moved = fused(op.gain[o], dn, fused(op.d_gain[o], n[o], op.d_bias[o]));
+      dx[o] = differentiate(op.y[begin + o], moved, op.activation);
+    }
+  }
+};
 #endif
 
 }  // namespace stampede

@@ -15,8 +15,13 @@ void cuda_layer_norm_forward(const Stream& stream, const LayerNormForward& op) {
 void cuda_layer_norm_backward(const Stream& stream, const LayerNormBackward& op) {
   if (op.rows == 0) return;
   // First, because the rows' kernel overwrites dy.
-  for_each_index(stream, op.stride, LayerNormColumn{op});
+  if (op.d_gain != nullptr) for_each_index(stream, op.stride, LayerNormColumn{op});
   launch_blocks(stream, layer_norm_blocks(op.rows), kLayerNormThreads, 0, LayerNormBackwardKernel{op});
+}
+
+void cuda_layer_norm_tangent(const Stream& stream, const LayerNormTangent& op) {
+  if (op.rows == 0) return;
+  launch_blocks(stream, layer_norm_blocks(op.rows), kLayerNormThreads, 0, LayerNormTangentKernel{op});
 }
 
 }  // namespace stampede

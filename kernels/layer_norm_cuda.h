@@ -8,5 +8,6 @@ namespace stampede {
 
 void cuda_layer_norm_forward(const Stream& stream, const LayerNormForward& op);
 void cuda_layer_norm_backward(const Stream& stream, const LayerNormBackward& op);
+void cuda_layer_norm_tangent(const Stream& stream, const LayerNormTangent& op);
 
 }  // namespace stampede

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradient descent on flat parameter blocks: Adam (Kingma & Ba 2015, algorithm 1), AdamW, RMSProp, clipping, Polyak.
+// Gradient descent on flat parameter blocks: Adam (Kingma & Ba 2015, algorithm 1), AdamW, RAdam, RMSProp, clipping,
+// Polyak.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,9 @@
 
 namespace stampede {
 
-enum class OptimizerKind : std::uint8_t { kAdam, kAdamW, kRmsProp, kSgd };
+// RAdam: Liu et al. 2020 (arXiv:1908.03265), algorithm 2: Adam whose first steps, whose second moment rests on too few
+// gradients, are not adaptive, and whose next ones are shorter.
+enum class OptimizerKind : std::uint8_t { kAdam, kAdamW, kRmsProp, kSgd, kRAdam };
 
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::kAdam;
@@ -34,7 +37,7 @@ struct LearnerState {
 struct OptimizerBlocks {
   float* parameters;     // [count]
   float* gradients;      // [groups, count], summed by a fixed tree into group 0
-  float* first_moment;   // [count]; Adam and AdamW only
+  float* first_moment;   // [count]; Adam, AdamW and RAdam only
   float* second_moment;  // [count]; all but SGD
   float* scratch;        // [optimizer_scratch_size(count)]
   std::size_t count;     // a multiple of 16

@@ -20,7 +20,7 @@ inline constexpr unsigned kNormLanes = 16;
 
 inline std::size_t optimizer_chunks(std::size_t count) { return (count + kOptimizerChunk - 1) / kOptimizerChunk; }
 
-// What every element's step needs; decided once per update, on the device.
+// What every element's step needs; decided once per update in double, on CUDA by the device.
 struct UpdateScalars {
   std::int32_t active;  // 0: this update is a no-op
   float clip;           // factor of the norm clip
@@ -29,8 +29,16 @@ struct UpdateScalars {
   float l2;             // times the parameter, added to the gradient
   float rate;           // learning rate, for Adam divided by the first bias correction
   float inverse_root;   // of the second bias correction
-  float one_minus_beta1, one_minus_beta2;
+  float beta2, one_minus_beta1, one_minus_beta2, epsilon;
 };
+
+// The factor of RAdam's step after `step` gradients, 0 where the second moment is not to be trusted yet.
+HD double radam_rectification(double beta2, std::int64_t step) {
+  const double longest = 2.0 / (1.0 - beta2) - 1.0, power = pow(beta2, static_cast<double>(step));
+  const double length = longest - 2.0 * static_cast<double>(step) * power / (1.0 - power);
+  if (!(length > 5.0)) return 0.0;
+  return sqrt((length - 4.0) * (length - 2.0) * longest / ((longest - 4.0) * (longest - 2.0) * length));
+}
 
 // The scalars lie in the scratch block behind the chunks' sums.
 inline UpdateScalars* update_scalars(const OptimizerBlocks& blocks) {
@@ -38,7 +46,7 @@ inline UpdateScalars* update_scalars(const OptimizerBlocks& blocks) {
 }
 
 HD UpdateScalars decide_scalars(const OptimizerConfig& config, float learning_rate, float norm, std::int64_t step) {
-  const bool adam = config.kind == OptimizerKind::kAdam || config.kind == OptimizerKind::kAdamW;
+  const bool adam = config.kind != OptimizerKind::kRmsProp && config.kind != OptimizerKind::kSgd;
   const bool decoupled = config.kind == OptimizerKind::kAdamW;
   const double rate = learning_rate, beta1 = config.beta1, beta2 = config.beta2;
   const double correction1 = adam ? 1.0 - pow(beta1, static_cast<double>(step)) : 1.0;
@@ -52,8 +60,19 @@ HD UpdateScalars decide_scalars(const OptimizerConfig& config, float learning_ra
   scalars.l2 = decoupled ? 0.0f : config.weight_decay;
   scalars.rate = static_cast<float>(rate / correction1);
   scalars.inverse_root = static_cast<float>(1.0 / sqrt(correction2));
+  scalars.beta2 = config.beta2;
   scalars.one_minus_beta1 = static_cast<float>(1.0 - beta1);
   scalars.one_minus_beta2 = static_cast<float>(1.0 - beta2);
+  scalars.epsilon = config.epsilon;
+  if (config.kind == OptimizerKind::kRAdam) {
+    const double factor = radam_rectification(beta2, step);
+    if (factor > 0.0) {
+      scalars.rate = static_cast<float>(rate / correction1 * factor);
+    } else {  // the mean gradient alone: divided by 0 * sqrt(v) + 1
+      scalars.inverse_root = 0.0f;
+      scalars.epsilon = 1.0f;
+    }
+  }
   return scalars;
 }
 
@@ -83,7 +102,6 @@ HD float sum_gradient_groups(const float* gradient, std::size_t stride, int grou
 struct ApplyUpdate {
   OptimizerKind kind;
   bool epsilon_inside_root;
-  float beta2, epsilon;
   OptimizerBlocks blocks;
   const UpdateScalars* scalars;  // [1]
 
@@ -99,15 +117,15 @@ struct ApplyUpdate {
   // The direction to descend along, after moving the moments on.
   HD float descent(const UpdateScalars& s, float gradient, int i) const {
     if (kind == OptimizerKind::kSgd) return gradient;
-    const float v = fused(s.one_minus_beta2 * gradient, gradient, beta2 * blocks.second_moment[i]);
+    const float v = fused(s.one_minus_beta2 * gradient, gradient, s.beta2 * blocks.second_moment[i]);
     blocks.second_moment[i] = v;
     if (kind == OptimizerKind::kRmsProp) {
-      return gradient / (epsilon_inside_root ? square_root(v + epsilon) : square_root(v) + epsilon);
+      return gradient / (epsilon_inside_root ? square_root(v + s.epsilon) : square_root(v) + s.epsilon);
     }
     const float mean = blocks.first_moment[i];
     const float m = fused(s.one_minus_beta1, gradient - mean, mean);
     blocks.first_moment[i] = m;
-    return m / fused(square_root(v), s.inverse_root, epsilon);
+    return m / fused(square_root(v), s.inverse_root, s.epsilon);
   }
 };
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/optimizer_blocks.h"
 #include "kernels/simd.h"
 
 namespace stampede {
@@ -68,40 +69,6 @@ constexpr auto kCombine = []<int... Groups>(std::integer_sequence<int, Groups...
 }
 (std::make_integer_sequence<int, kMaxGradientGroups>{});
 
-// What one element's step needs besides its own numbers; computed once per update in double.
-struct StepScalars {
-  float clip;          // factor of the norm clip
-  float max_value;     // infinity = off
-  float decay;         // parameters are multiplied by it first (AdamW)
-  float l2;            // added to the gradient times the parameter
-  float rate;          // learning rate, for Adam divided by the first bias correction
-  float inverse_root;  // of the second bias correction
-  float beta2, one_minus_beta1, one_minus_beta2, epsilon;
-};
-
-StepScalars step_scalars(const OptimizerConfig& config, float learning_rate, float norm, std::int64_t step) {
-  const bool adam = config.kind == OptimizerKind::kAdam || config.kind == OptimizerKind::kAdamW;
-  const bool decoupled = config.kind == OptimizerKind::kAdamW;
-  const double rate = static_cast<double>(learning_rate), beta1 = static_cast<double>(config.beta1);
-  const double beta2 = static_cast<double>(config.beta2), decay = static_cast<double>(config.weight_decay);
-  const double correction1 = adam ? 1.0 - std::pow(beta1, static_cast<double>(step)) : 1.0;
-  const double correction2 = adam ? 1.0 - std::pow(beta2, static_cast<double>(step)) : 1.0;
-  const double clip =
-      config.max_norm > 0.0f ? static_cast<double>(config.max_norm) / (static_cast<double>(norm) + 1e-6) : 1.0;
-  StepScalars scalars;
-  scalars.clip = static_cast<float>(std::min(clip, 1.0));
-  scalars.max_value = config.max_value > 0.0f ? config.max_value : INFINITY;
-  scalars.decay = static_cast<float>(decoupled ? 1.0 - rate * decay : 1.0);
-  scalars.l2 = decoupled ? 0.0f : config.weight_decay;
-  scalars.rate = static_cast<float>(rate / correction1);
-  scalars.inverse_root = static_cast<float>(1.0 / std::sqrt(correction2));
-  scalars.beta2 = config.beta2;
-  scalars.one_minus_beta1 = static_cast<float>(1.0 - beta1);
-  scalars.one_minus_beta2 = static_cast<float>(1.0 - beta2);
-  scalars.epsilon = config.epsilon;
-  return scalars;
-}
-
 enum class StepRule { kAdam, kRmsProp, kRmsPropInside, kSgd };
 
 StepRule step_rule(const OptimizerConfig& config) {
@@ -112,7 +79,7 @@ StepRule step_rule(const OptimizerConfig& config) {
 
 // The direction to descend along, after moving the moments on.
 template <StepRule Rule>
-Vector descent(const StepScalars& s, Vector gradient, float* first, float* second) {
+Vector descent(const UpdateScalars& s, Vector gradient, float* first, float* second) {
   if constexpr (Rule == StepRule::kSgd) {
     return gradient;
   } else {
@@ -132,8 +99,8 @@ Vector descent(const StepScalars& s, Vector gradient, float* first, float* secon
 }
 
 template <StepRule Rule>
-void step_chunk(const OptimizerBlocks& blocks, const StepScalars& scalars, std::size_t begin, std::size_t end) {
-  const StepScalars s = scalars;
+void step_chunk(const OptimizerBlocks& blocks, const UpdateScalars& scalars, std::size_t begin, std::size_t end) {
+  const UpdateScalars s = scalars;
   float* const parameters = blocks.parameters;
   const float* const gradients = blocks.gradients;
   float* const first = blocks.first_moment;
@@ -149,7 +116,7 @@ void step_chunk(const OptimizerBlocks& blocks, const StepScalars& scalars, std::
 }
 
 template <StepRule Rule>
-void step_all(const Stream& stream, const OptimizerBlocks& blocks, const StepScalars& scalars) {
+void step_all(const Stream& stream, const OptimizerBlocks& blocks, const UpdateScalars& scalars) {
   for_each_parameter_chunk(stream, blocks.count, [&](std::size_t begin, std::size_t end, int) {
     step_chunk<Rule>(blocks, scalars, begin, end);
   });
@@ -178,7 +145,7 @@ void cpu_optimizer_step(const Stream& stream, const OptimizerConfig& config, con
     return;
   }
   ++state->step;
-  const StepScalars scalars = step_scalars(config, learning_rate, norm, state->step);
+  const UpdateScalars scalars = decide_scalars(config, learning_rate, norm, state->step);
   switch (step_rule(config)) {
     case StepRule::kAdam:
       return step_all<StepRule::kAdam>(stream, blocks, scalars);

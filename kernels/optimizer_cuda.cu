@@ -15,7 +15,7 @@ void cuda_optimizer_step(const Stream& stream, const OptimizerConfig& config, co
   launch_blocks(stream, chunks, kOptimizerThreads, 0, CombineGradients{blocks, groups, scale, state});
   launch_blocks(stream, 1, 1, 0, DecideUpdate{config, blocks.scratch, chunks, learning_rate, state, scalars});
   for_each_index(stream, static_cast<int>(blocks.count),
-                 ApplyUpdate{config.kind, config.epsilon_inside_root, config.beta2, config.epsilon, blocks, scalars});
+                 ApplyUpdate{config.kind, config.epsilon_inside_root, blocks, scalars});
 }
 
 void cuda_polyak_update(const Stream& stream, const float* online, float* target, std::size_t count, float tau) {

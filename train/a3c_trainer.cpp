@@ -88,9 +88,7 @@ class A3cTrainer final : public AsyncTrainer {
 KeyList a3c_keys() {
   KeyList keys = async_keys();
   append(keys, only(rollout_keys(), {"gae_lambda"}));
-  append(keys, only(actor_critic_keys(), {"entropy_coef", "entropy_final", "value_coef", "normalize_observations",
-                                          "normalize_rewards", "shared_torso", "distribution", "log_sigma",
-                                          "action_bins", "hidden", "activation", "initialization"}));
+  append(keys, without(actor_critic_keys(), optimizer_keys()));
   append(keys, shared_rms_keys());
   set_default(keys, "gae_lambda", "1");
   set_default(keys, "optimizer_epsilon", "1e-5");

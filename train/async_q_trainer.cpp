@@ -12,24 +12,11 @@ AsyncQConfig async_q_config(const Config& config) {
   AsyncQConfig q;
   q.gamma = static_cast<float>(config.real("gamma"));
   q.n_step = static_cast<int>(config.integer("n_step"));
-  q.sarsa = config.text("td_target") == "sarsa";
+  q.bootstrap = config.text("target") == "sarsa" ? BootstrapKind::kSarsa : BootstrapKind::kMax;
   q.loss = config.text("loss") == "huber" ? TdLoss::kHuber : TdLoss::kSquared;
   q.network = network_shape(config);
   q.optimizer = rms_prop_config(config);
   return q;
-}
-
-// One schedule per environment, because each ends at another epsilon.
-std::vector<Schedule> epsilon_schedules(const Config& config, std::uint64_t seed) {
-  const std::vector<double> finals = config.reals("epsilon_finals");
-  const double start = config.real("epsilon_start");
-  const double rows = config.real("epsilon_fraction") * static_cast<double>(schedule_rows(config));
-  std::vector<Schedule> schedules;
-  for (int i = 0; i < config.integer("num_envs"); ++i) {
-    const double end = finals[draw_final_epsilon(seed, i)];
-    schedules.push_back({ScheduleKind::kLinear, start, end, static_cast<std::int64_t>(rows)});
-  }
-  return schedules;
 }
 
 class AsyncQTrainer final : public AsyncTrainer {
@@ -39,7 +26,10 @@ class AsyncQTrainer final : public AsyncTrainer {
         config_(async_q_config(setup.config)),
         learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
         target_interval_(setup.config.integer("target_interval")),
-        schedules_(epsilon_schedules(setup.config, seed_)) {
+        epsilon_(epsilon_schedule(setup.config)),
+        epsilon_ends_(setup.config.reals("epsilon_ends")),
+        epsilon_shares_(setup.config.reals("epsilon_shares")) {
+    FinalEpsilons::check(epsilon_ends_, epsilon_shares_);
     measure();
   }
 
@@ -56,25 +46,24 @@ class AsyncQTrainer final : public AsyncTrainer {
     q_ = std::make_unique<AsyncQ>(
         config_, spec_.action, network_factory_(AsyncQ::network_spec(config_, spec_.observation, spec_.action)), shape_,
         stream_.threads(), evaluation_rows(), seed_, stream_, agent_arena_, worker_arenas_);
-    epsilons_.clear();
-    for (Arena& arena : worker_arenas_) {
-      epsilons_.push_back(arena.take<float>(static_cast<std::size_t>(shape_.environments)));
-    }
+    final_epsilons_ =
+        std::make_unique<FinalEpsilons>(epsilon_ends_, epsilon_shares_, shape_.environments * workers(), agent_arena_);
+    epsilons_.resize(worker_arenas_.size());
   }
-  void initialize_agent() override { q_->initialize(stream_); }
+  void initialize_agent() override {
+    q_->initialize(stream_);
+    final_epsilons_->initialize(stream_, seed_);
+  }
 
   void begin_rollout(int worker, std::int64_t row) override {
-    const View<float> epsilons = epsilons_[static_cast<std::size_t>(worker)];
-    for (std::size_t i = 0; i < epsilons.size(); ++i) {
-      epsilons[i] = static_cast<float>(schedules_[static_cast<std::size_t>(worker) * epsilons.size() + i].at(row));
-    }
+    epsilons_[static_cast<std::size_t>(worker)].value = epsilon_at(row, worker * shape_.environments);
   }
   void act(const Stream& stream, int worker, const TrajectoryRing& ring) override {
-    q_->act(stream, worker, ring, epsilons_[static_cast<std::size_t>(worker)].data);
+    q_->act(stream, worker, ring, epsilons_[static_cast<std::size_t>(worker)].value);
   }
   void learn(const Stream& stream, int worker, const TrajectoryRing& ring, std::int64_t begin,
              std::int64_t end) override {
-    q_->learn(stream, worker, ring, epsilons_[static_cast<std::size_t>(worker)].data,
+    q_->learn(stream, worker, ring, epsilons_[static_cast<std::size_t>(worker)].value,
               static_cast<float>(learning_rate_.at(begin)));
     if (begin / target_interval_ != end / target_interval_) q_->update_target();
   }
@@ -98,7 +87,7 @@ class AsyncQTrainer final : public AsyncTrainer {
   void add_agent_blocks(std::vector<StateBlock>& blocks) override {
     const View<float> target = q_->target_parameters();
     blocks.push_back({"target.parameters", StateBlock::Type::kF32, {target.size()}, target.data, &shared().spec()});
-    for (int w = 0; config_.sarsa && w < workers(); ++w) {
+    for (int w = 0; config_.bootstrap == BootstrapKind::kSarsa && w < workers(); ++w) {
       const View<std::int32_t> chosen = q_->chosen_actions(w);
       blocks.push_back({worker_name(w, "next_actions"), StateBlock::Type::kU32, {chosen.size()}, chosen.data});
     }
@@ -106,17 +95,35 @@ class AsyncQTrainer final : public AsyncTrainer {
   void agent_restored(bool begun) override { q_->restored(stream_, begun); }
 
  private:
-  double mean_epsilon() const {
-    double sum = 0.0;
-    for (const Schedule& schedule : schedules_) sum += schedule.at(rows());
-    return sum / static_cast<double>(schedules_.size());
+  // Of the environments from `first` on.
+  Epsilon epsilon_at(std::int64_t row, int first) const {
+    if (epsilon_ends_.empty()) return {.shared = static_cast<float>(epsilon_.at(row))};
+    const Schedule way{ScheduleKind::kLinear, 0.0, 1.0, epsilon_.rows};
+    return {.shared = 0.0f,
+            .final_values = final_epsilons_->data() + first,
+            .start = static_cast<float>(epsilon_.start),
+            .progress = static_cast<float>(way.at(row))};
   }
+  double mean_epsilon() const {
+    const Epsilon epsilon = epsilon_at(rows(), 0);
+    const int count = shape_.environments * workers();
+    double sum = 0.0;
+    for (int i = 0; i < count; ++i) sum += static_cast<double>(epsilon.of(i));
+    return sum / count;
+  }
+
+  // Written by one worker while others read theirs.
+  struct alignas(64) WorkerEpsilon {
+    Epsilon value;
+  };
 
   AsyncQConfig config_;
   Schedule learning_rate_;
   std::int64_t target_interval_;
-  std::vector<Schedule> schedules_;    // per environment
-  std::vector<View<float>> epsilons_;  // per worker: [N], of the running rollout
+  Schedule epsilon_;
+  std::vector<double> epsilon_ends_, epsilon_shares_;
+  std::unique_ptr<FinalEpsilons> final_epsilons_;
+  std::vector<WorkerEpsilon> epsilons_;  // per worker, of the running rollout
   std::unique_ptr<AsyncQ> q_;
 };
 
@@ -131,7 +138,7 @@ KeyList async_q_keys() {
        .min = 0,
        .max = 1000,
        .help = "steps folded into a target; 0 = to the end of the rollout"},
-      {.name = "td_target",
+      {.name = "target",
        .type = kChoice,
        .default_text = "max",
        .choices = "max|sarsa",
@@ -147,17 +154,22 @@ KeyList async_q_keys() {
        .min = 1,
        .max = 1e12,
        .help = "rows of all workers between copies into the target network"},
-      {.name = "epsilon_finals",
+      {.name = "epsilon_ends",
        .type = kRealList,
        .default_text = "0.1,0.01,0.5",
        .min = 0,
        .max = 1,
-       .help = "an environment's epsilon ends at one of these, with probability 0.4, 0.3 and 0.3",
-       .items = 3},
+       .help = "final epsilons, one of which each environment draws; empty: epsilon_end for all"},
+      {.name = "epsilon_shares",
+       .type = kRealList,
+       .default_text = "0.4,0.3,0.3",
+       .min = 0,
+       .max = 1e9,
+       .help = "of the environments that draw each; empty: equal shares"},
   };
   KeyList keys = async_keys();
   append(keys, kKeys);
-  append(keys, only(epsilon_keys(), {"epsilon_start", "epsilon_fraction"}));
+  append(keys, epsilon_keys());
   append(keys, shared_rms_keys());
   append(keys, network_keys());
   return keys;

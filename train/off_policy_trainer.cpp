@@ -73,7 +73,7 @@ void OffPolicyTrainer::add_noise_blocks(const ExplorationNoise& noise, std::vect
 
 std::int64_t off_policy_batch_rows(const Config& config) { return config.integer("batch_size"); }
 
-KeyList actor_critic_keys() {
+KeyList off_policy_keys() {
   using enum ConfigType;
   KeyList keys = {
       {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},

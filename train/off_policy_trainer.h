@@ -47,7 +47,7 @@ std::int64_t off_policy_batch_rows(const Config& config);
 
 // replay_keys, optimizer_keys, network_keys, and gamma, n_step, target_tau, actor_rate_scale, warmup with the defaults
 // that actor-critics share.
-KeyList actor_critic_keys();
+KeyList off_policy_keys();
 // noise, noise_sigma, noise_theta, noise_dt.
 KeyList noise_keys();
 NoiseConfig noise_config(const Config& config);

@@ -53,7 +53,8 @@ std::vector<std::string> RolloutTrainer::metric_names() const {
 }
 
 void RolloutTrainer::read_agent_metrics(TrainerMetrics& metrics) {
-  const PolicyMetrics m = actor_critic().read_metrics(stream_);
+  ActorCritic& agent = actor_critic();
+  const PolicyMetrics m = agent.read_metrics(stream_);
   metrics.failed = m.failed;
   metrics.values = policy_report(m);
   metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(last_row_));

@@ -99,7 +99,7 @@ KeyList sac_discrete_keys() {
        .max = kMaxCritics,
        .help = "action-value functions; targets take the smaller value"},
   };
-  for (const KeyList& group : {temperature_keys(), actor_critic_keys()}) append(keys, group);
+  for (const KeyList& group : {temperature_keys(), off_policy_keys()}) append(keys, group);
   set_default(keys, "target_entropy_scale", "0.98");
   return keys;
 }

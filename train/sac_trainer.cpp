@@ -109,7 +109,7 @@ KeyList sac_keys() {
        .default_text = "false",
        .help = "a separate V(s) with a target instead of target critics (Haarnoja et al. 2018a)"},
   };
-  for (const KeyList& group : {temperature_keys(), noise_keys(), actor_critic_keys()}) append(keys, group);
+  for (const KeyList& group : {temperature_keys(), noise_keys(), off_policy_keys()}) append(keys, group);
   return keys;
 }
 

@@ -21,6 +21,7 @@ Activation activation(const Config& config) {
 OptimizerKind optimizer_kind(const Config& config) {
   const std::string name = config.text("optimizer");
   if (name == "adamw") return OptimizerKind::kAdamW;
+  if (name == "radam") return OptimizerKind::kRAdam;
   if (name == "rmsprop") return OptimizerKind::kRmsProp;
   return name == "sgd" ? OptimizerKind::kSgd : OptimizerKind::kAdam;
 }
@@ -37,6 +38,15 @@ KeyList only(const KeyList& keys, std::initializer_list<std::string_view> names)
     chosen.push_back(*key);
   }
   return chosen;
+}
+
+KeyList without(const KeyList& keys, const KeyList& removed) {
+  KeyList kept;
+  for (const ConfigKey& key : keys) {
+    const auto same = [&](const ConfigKey& k) { return k.name == key.name; };
+    if (std::none_of(removed.begin(), removed.end(), same)) kept.push_back(key);
+  }
+  return kept;
 }
 
 void set_default(KeyList& keys, std::string_view name, std::string_view text) {
@@ -75,7 +85,7 @@ KeyList optimizer_keys() {
       {.name = "optimizer",
        .type = kChoice,
        .default_text = "adam",
-       .choices = "adam|adamw|rmsprop|sgd",
+       .choices = "adam|adamw|radam|rmsprop|sgd",
        .help = "of the networks"},
       {.name = "learning_rate", .default_text = "0.001", .min = 0, .max = 10, .help = "step size of the optimizer"},
       {.name = "learning_rate_final",

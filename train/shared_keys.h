@@ -19,6 +19,8 @@ using KeyList = std::vector<ConfigKey>;
 void append(KeyList& keys, std::span<const ConfigKey> more);
 // Those of `keys` that have one of the names. std::logic_error when one has none.
 KeyList only(const KeyList& keys, std::initializer_list<std::string_view> names);
+// Those of `keys` whose names none of `removed` has.
+KeyList without(const KeyList& keys, const KeyList& removed);
 // std::logic_error when no key has that name.
 void set_default(KeyList& keys, std::string_view name, std::string_view text);
 

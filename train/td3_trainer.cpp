@@ -124,7 +124,7 @@ KeyList td3_keys() {
        .max = 100,
        .help = "discrete actions: weight of the mean square of logits"},
   };
-  for (const KeyList& group : {noise_keys(), actor_critic_keys()}) append(keys, group);
+  for (const KeyList& group : {noise_keys(), off_policy_keys()}) append(keys, group);
   set_default(keys, "noise", "gaussian");
   return keys;
 }

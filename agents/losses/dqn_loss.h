@@ -29,11 +29,6 @@ HD float q_learning_target(const float* target_q, int actions, float reward, flo
   return fused(discount, target_q[argmax(target_q, actions)], reward);
 }
 
-// y = reward + discount * Q_target(s', a') of the action that was executed next.
-HD float sarsa_target(const float* target_q, int next_action, float reward, float discount) {
-  return fused(discount, target_q[next_action], reward);
-}
-
 // Huber with threshold 1 (the gradient is the error clipped to [-1, 1]) or half the squared error.
 HD float td_gradient(TdLoss loss, float q, float target, float* metrics) {
   const float error = q - target;

@@ -101,6 +101,10 @@ void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkI
   }
 }
 
+float* MlpNetwork::inverse_deviations(float* workspace, int rows, std::size_t layer) const {
+  return workspace + static_cast<std::size_t>(rows) * (kept_ + 2 * widest_ + places_[layer].inverse);
+}
+
 void MlpNetwork::normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
                            float* workspace, float* y) const {
   const LayerLayout& layout = spec().layers()[layer];
@@ -110,7 +114,7 @@ void MlpNetwork::normalize(const Stream& stream, const float* parameters, std::s
                               .gain = parameters + layout.norm_gain,
                               .bias = parameters + layout.norm_bias,
                               .y = y,
-                              .inverse = keep ? workspace + count * (kept_ + 2 * widest_ + place.inverse) : nullptr,
+                              .inverse = keep ? inverse_deviations(workspace, rows, layer) : nullptr,
                               .rows = rows,
                               .size = layout.out,
                               .stride = layout.out_stride,
@@ -124,10 +128,10 @@ void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameter
   const auto count = static_cast<std::size_t>(rows);
   layer_norm_backward(stream, {.dy = dy,
                                .n = workspace + count * place.normalized,
-                               .inverse = workspace + count * (kept_ + 2 * widest_ + place.inverse),
+                               .inverse = inverse_deviations(workspace, rows, layer),
                                .gain = parameters + layout.norm_gain,
-                               .d_gain = gradients + layout.norm_gain,
-                               .d_bias = gradients + layout.norm_bias,
+                               .d_gain = gradients ? gradients + layout.norm_gain : nullptr,
+                               .d_bias = gradients ? gradients + layout.norm_bias : nullptr,
                                .rows = rows,
                                .size = layout.out,
                                .stride = layout.out_stride});
@@ -204,29 +208,49 @@ void MlpNetwork::forward_tangent(const Stream& stream, const float* parameters, 
     }
     const Rows y = place.last ? Rows{nullptr, 0} : Rows{workspace + count * place.kept, layer.out_stride};
     float* hidden = workspace + count * (kept_ + (l % 2) * widest_);
-    const LinearTangent op{.x = x.data,
-                           .x_stride = x.stride,
-                           .dx = dx.data,
-                           .dx_stride = dx.stride,
-                           .w = parameters + layer.weight,
-                           .dw = direction + layer.weight,
-                           .db = direction + layer.bias,
-                           .y = y.data,
-                           .y_stride = y.stride,
-                           .dy = place.last ? tangents + place.output_column : hidden,
-                           .dy_stride = place.last ? spec().output_stride() : layer.out_stride,
-                           .rows = rows,
-                           .in = layer.in,
-                           .out_stride = layer.out_stride,
-                           .activation = gemm_activation(layer.activation)};
+    const LinearTangent op{
+        .x = x.data,
+        .x_stride = x.stride,
+        .dx = dx.data,
+        .dx_stride = dx.stride,
+        .w = parameters + layer.weight,
+        .dw = direction + layer.weight,
+        .db = direction + layer.bias,
+        .y = y.data,
+        .y_stride = y.stride,
+        .dy = place.last ? tangents + place.output_column : hidden,
+        .dy_stride = place.last ? spec().output_stride() : layer.out_stride,
+        .rows = rows,
+        .in = layer.in,
+        .out_stride = layer.out_stride,
+        .activation = layer.layer_norm ? GemmActivation::kLinear : gemm_activation(layer.activation)};
     if (place.first && spec().one_hot()) {
       embedding_tangent(stream, op, input.classes);
     } else {
       linear_tangent(stream, op);
     }
+    if (layer.layer_norm) move_norm(stream, parameters, direction, l, rows, workspace, op.dy);
     x = y;
     dx = {op.dy, op.dy_stride};
   }
+}
+
+void MlpNetwork::move_norm(const Stream& stream, const float* parameters, const float* direction, std::size_t layer,
+                           int rows, float* workspace, float* dx) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  const Place& place = places_[layer];
+  const auto count = static_cast<std::size_t>(rows);
+  layer_norm_tangent(stream, {.dx = dx,
+                              .n = workspace + count * place.normalized,
+                              .inverse = inverse_deviations(workspace, rows, layer),
+                              .gain = parameters + layout.norm_gain,
+                              .d_gain = direction + layout.norm_gain,
+                              .d_bias = direction + layout.norm_bias,
+                              .y = workspace + count * place.kept,
+                              .rows = rows,
+                              .size = layout.out,
+                              .stride = layout.out_stride,
+                              .activation = gemm_activation(layout.activation)});
 }
 
 }  // namespace stampede

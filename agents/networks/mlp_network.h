@@ -25,10 +25,14 @@ class MlpNetwork final : public Network {
                        int rows, float* workspace, float* tangents) const override;
 
  private:
+  // A layer's normalisation: forward, its gradient and its tangent, in place of the products before it.
   void normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
                  float* workspace, float* y) const;
   void differentiate_norm(const Stream& stream, const float* parameters, std::size_t layer, int rows, float* workspace,
                           float* dy, float* gradients) const;
+  void move_norm(const Stream& stream, const float* parameters, const float* direction, std::size_t layer, int rows,
+                 float* workspace, float* dx) const;
+  float* inverse_deviations(float* workspace, int rows, std::size_t layer) const;  // [rows]
 
   // Where a layer stands and where what belongs to it lies.
   struct Place {

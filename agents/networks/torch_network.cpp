@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,18 @@ at::Tensor activated(const at::Tensor& x, Activation activation) {
 at::Tensor affine(const at::Tensor& x, const LayerLayout& layer, const float* block) {
   const at::Tensor weight = weight_view(layer, block), bias = vector_view(layer, block, layer.bias);
   return x.scalar_type() == at::kInt ? at::embedding(weight.t(), x) + bias : at::linear(x, weight, bias);
+}
+
+// gain * n + bias of x, and how it moves with x, gain and bias.
+std::pair<at::Tensor, at::Tensor> normalized_with_tangent(const at::Tensor& x, const at::Tensor& dx,
+                                                          const LayerLayout& layer, const float* parameters,
+                                                          const float* direction) {
+  const at::Tensor gain = vector_view(layer, parameters, layer.norm_gain);
+  const auto [n, mean, inverse] = at::native_layer_norm(x, {layer.out}, {}, {}, static_cast<double>(kLayerNormEpsilon));
+  const at::Tensor dn = (dx - dx.mean(1, true) - n * (n * dx).mean(1, true)) * inverse;
+  const at::Tensor moved = vector_view(layer, direction, layer.norm_gain) * n;
+  return {gain * n + vector_view(layer, parameters, layer.norm_bias),
+          gain * dn + moved + vector_view(layer, direction, layer.norm_bias)};
 }
 
 // x * activation'(.), from the activated value y.
@@ -296,7 +309,9 @@ void TorchNetwork::forward_tangent(const Stream& stream, const float* parameters
       }
       const at::Tensor from_parameters = affine(x, layer, direction);
       dx = dx.defined() ? from_parameters + at::linear(dx, weight_view(layer, parameters)) : from_parameters;
-      x = activated(affine(x, layer, parameters), layer.activation);
+      x = affine(x, layer, parameters);
+      if (layer.layer_norm) std::tie(x, dx) = normalized_with_tangent(x, dx, layer, parameters, direction);
+      x = activated(x, layer.activation);
       dx = times_derivative(dx, x, layer.activation);
       if (l + 1 < layers.size() && layers[l + 1].tower == layer.tower) continue;
       output_view(spec(), layer, tangents, rows, column).copy_(dx);

@@ -45,7 +45,8 @@ struct Passes {
         inverse(static_cast<std::size_t>(s.rows), -9.0f),
         dy(matrix(s.rows, s, 4)),
         d_gain(matrix(1, s, 5)),
-        d_bias(matrix(1, s, 6)) {}
+        d_bias(matrix(1, s, 6)),
+        dx(matrix(s.rows, s, 7)) {}
 
   LayerNormForward forward(GemmActivation activation) {
     return {x.data(),   gain.data(), bias.data(),  y.data(),  inverse.data(),
@@ -55,20 +56,26 @@ struct Passes {
     return {dy.data(),     x.data(),   inverse.data(), gain.data(), d_gain.data(),
             d_bias.data(), shape.rows, shape.size,     shape.stride};
   }
+  LayerNormTangent tangent(GemmActivation activation) {
+    return {dx.data(), x.data(),   inverse.data(), gain.data(),  d_gain.data(), d_bias.data(),
+            y.data(),  shape.rows, shape.size,     shape.stride, activation};
+  }
   void run(GemmActivation activation) {
     const Stream stream = Stream::cpu(1);
     layer_norm_forward(stream, forward(activation));
+    layer_norm_tangent(stream, tangent(activation));
     layer_norm_backward(stream, backward());
   }
   void emulate(GemmActivation activation, const Schedule& schedule) {
     const unsigned blocks = layer_norm_blocks(shape.rows);
     simt::run(blocks, kLayerNormThreads, 0, schedule, LayerNormForwardKernel{forward(activation)});
+    simt::run(blocks, kLayerNormThreads, 0, schedule, LayerNormTangentKernel{tangent(activation)});
     for (int o = 0; o < shape.stride; ++o) LayerNormColumn{backward()}(o);
     simt::run(blocks, kLayerNormThreads, 0, schedule, LayerNormBackwardKernel{backward()});
   }
   std::vector<float> results() {
     std::vector<float> all;
-    for (GuardedArray<float>* array : {&x, &y, &inverse, &dy, &d_gain, &d_bias}) {
+    for (GuardedArray<float>* array : {&x, &y, &inverse, &dy, &d_gain, &d_bias, &dx}) {
       const std::vector<float> values = array->values();
       all.insert(all.end(), values.begin(), values.end());
     }
@@ -76,7 +83,7 @@ struct Passes {
   }
 
   Shape shape;
-  GuardedArray<float> x, gain, bias, y, inverse, dy, d_gain, d_bias;
+  GuardedArray<float> x, gain, bias, y, inverse, dy, d_gain, d_bias, dx;
 };
 
 TEST(LayerNorm, SameBitsOnCpuAndCuda) {
@@ -138,7 +145,7 @@ TEST(LayerNorm, PaddingStaysZeroAndEntersNothing) {
         sum += n;
         squares += n * n;
         if (o < shape.size) continue;
-        for (GuardedArray<float>* array : {&passes.x, &passes.y, &passes.dy}) {
+        for (GuardedArray<float>* array : {&passes.x, &passes.y, &passes.dy, &passes.dx}) {
           ASSERT_EQ(array->data()[i], 0.0f) << shape.size << " column " << o;
         }
       }

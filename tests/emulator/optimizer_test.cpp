@@ -67,12 +67,7 @@ void emulated_step(Learner& learner, const Update& update, const Schedule& sched
             CombineGradients{blocks, update.groups, update.scale, &learner.state});
   simt::run(1, 1, 0, schedule,
             DecideUpdate{update.config, blocks.scratch, chunks, update.learning_rate, &learner.state, scalars});
-  const ApplyUpdate apply{update.config.kind,
-                          update.config.epsilon_inside_root,
-                          update.config.beta2,
-                          update.config.epsilon,
-                          blocks,
-                          scalars};
+  const ApplyUpdate apply{update.config.kind, update.config.epsilon_inside_root, blocks, scalars};
   for (int i = 0; i < static_cast<int>(blocks.count); ++i) apply(i);
 }
 
@@ -92,8 +87,8 @@ void expect_same(Learner& a, Learner& b, const std::string& where) {
 
 std::vector<Update> all_updates() {
   std::vector<Update> updates;
-  for (const OptimizerKind kind :
-       {OptimizerKind::kAdam, OptimizerKind::kAdamW, OptimizerKind::kRmsProp, OptimizerKind::kSgd}) {
+  for (const OptimizerKind kind : {OptimizerKind::kAdam, OptimizerKind::kAdamW, OptimizerKind::kRmsProp,
+                                   OptimizerKind::kSgd, OptimizerKind::kRAdam}) {
     for (const bool inside : {false, true}) {
       if (inside && kind != OptimizerKind::kRmsProp) continue;
       Update update;

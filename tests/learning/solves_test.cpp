@@ -49,6 +49,50 @@ TEST(Learning, PpoSwingsThePendulumUp) {
   EXPECT_GT(return_after("ppo", "Pendulum-v1", 100'000, keys), -400.0);
 }
 
+TEST(Learning, A2cBalancesCartPole) {
+  const Keys keys{{"num_envs", "8"}, {"rollout_steps", "5"}, {"learning_rate", "0.002"}};
+  EXPECT_LT(return_after("a2c", "CartPole-v1", 400, keys), 120.0);
+  EXPECT_GE(return_after("a2c", "CartPole-v1", 200'000, keys), 400.0);
+}
+
+// One temporal difference at a time.
+TEST(Learning, ActorCriticBalancesCartPole) {
+  const Keys keys{{"num_envs", "16"},          {"rollout_steps", "1"},     {"gae_lambda", "0"},
+                  {"optimizer", "adam"},       {"learning_rate", "0.001"}, {"schedule_steps", "200000"},
+                  {"learning_rate_final", "0"}};
+  EXPECT_GE(return_after("actor_critic", "CartPole-v1", 200'000, keys), 400.0);
+}
+
+TEST(Learning, ReinforceBalancesCartPole) {
+  const Keys keys{
+      {"num_envs", "8"}, {"learning_rate", "0.005"}, {"learning_rate_final", "0"}, {"schedule_steps", "300000"}};
+  EXPECT_LT(return_after("reinforce", "CartPole-v1", 4096, keys), 120.0);
+  EXPECT_GE(return_after("reinforce", "CartPole-v1", 300'000, keys), 400.0);
+}
+
+TEST(Learning, EveryContinuousDistributionSwingsThePendulumUp) {
+  for (const char* distribution : {"state_gaussian", "squashed_gaussian", "beta", "multi_categorical"}) {
+    const Keys keys{{"num_envs", "16"},
+                    {"rollout_steps", "128"},
+                    {"epochs", "10"},
+                    {"minibatches", "32"},
+                    {"gamma", "0.95"},
+                    {"learning_rate", "0.001"},
+                    {"activation", "relu"},
+                    {"normalize_rewards", "true"},
+                    {"distribution", distribution},
+                    {"schedule_steps", "80000"},
+                    {"learning_rate_final", "0.1"}};
+    EXPECT_GT(return_after("ppo", "Pendulum-v1", 80'000, keys), -600.0) << distribution;
+  }
+}
+
+TEST(Learning, PpoWithAKlPenaltyBalancesCartPole) {
+  const Keys keys{{"num_envs", "8"},           {"rollout_steps", "32"},    {"epochs", "10"},
+                  {"minibatches", "1"},        {"gamma", "0.98"},          {"gae_lambda", "0.8"},
+                  {"objective", "kl"},         {"learning_rate", "0.002"}, {"schedule_steps", "60000"},
+                  {"learning_rate_final", "0"}};
+  EXPECT_GE(return_after("ppo_kl", "CartPole-v1", 60'000, keys), 400.0);
 TEST(Learning, TrpoBalancesCartPole) {
   const Keys keys{{"num_envs", "2"}, {"rollout_steps", "512"}, {"gae_lambda", "0.98"}, {"cg_damping", "0.01"}};
   for (const char* seed : {"1", "2"}) {

@@ -50,6 +50,24 @@ TEST(TimeLimit, TruncationIsBootstrapped) {
   EXPECT_NEAR(learnt("dqn", "ConstantReward-v0", kDqn, "q", 1)[0], 1.0 / (1.0 - kGamma), 0.3);
 }
 
+// A2C sees the limit as PPO does, whatever corrects a second epoch; REINFORCE has nothing to bootstrap with and takes
+// the truncation for an end: the mean return-to-go of seven rows is (7 - sum of the discounted tails) / (1 - gamma).
+TEST(TimeLimit, OnlyMonteCarloReturnsTakeATruncationForAnEnd) {
+  Keys keys{
+      {"num_envs", "16"},        {"rollout_steps", "16"},     {"gamma", "0.9"},        {"hidden", "16"},
+      {"optimizer", "adam"},     {"learning_rate", "0.01"},   {"max_grad_norm", "10"}, {"learning_rate_final", "0.01"},
+      {"total_steps", "120000"}, {"schedule_steps", "120000"}};
+  double tail = 0.0;
+  for (int left = 1; left <= 7; ++left) tail += (1.0 - std::pow(kGamma, left)) / (1.0 - kGamma) / 7.0;
+  EXPECT_NEAR(learnt("reinforce", "ConstantReward-v0", keys, "value", 1)[0], tail, 0.2);
+  keys.insert(keys.end(), {{"gae_lambda", "0.95"}, {"epochs", "2"}});
+  for (const char* advantage : {"gae", "vtrace"}) {
+    Keys all = keys;
+    all.emplace_back("advantage", advantage);
+    EXPECT_NEAR(learnt("a2c", "ConstantReward-v0", all, "value", 1)[0], 1.0 / (1.0 - kGamma), 0.4) << advantage;
+  }
+}
+
 TEST(TimeLimit, TerminationIsNot) {
   for (const bool ppo : {true, false}) {
     const std::vector<double> values =

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "kernels/buffer.h"
@@ -70,6 +71,8 @@ std::unique_ptr<torch::optim::Optimizer> torch_optimizer(const OptimizerConfig& 
     case OptimizerKind::kRmsProp:
       return std::make_unique<torch::optim::RMSprop>(
           parameters, torch::optim::RMSpropOptions(kRate).alpha(c.beta2).eps(c.epsilon).weight_decay(c.weight_decay));
+    case OptimizerKind::kRAdam:  // which LibTorch's C++ library has not
+      throw std::logic_error("no RAdam to compare with");
     case OptimizerKind::kSgd:
       break;
   }

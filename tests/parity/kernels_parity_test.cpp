@@ -172,7 +172,8 @@ std::vector<float> optimize(const Stream& stream, const OptimizerConfig& config,
 }
 
 TEST(KernelParity, OptimizerSteps) {
-  for (const auto kind : {OptimizerKind::kAdam, OptimizerKind::kAdamW, OptimizerKind::kRmsProp, OptimizerKind::kSgd}) {
+  for (const auto kind : {OptimizerKind::kAdam, OptimizerKind::kAdamW, OptimizerKind::kRmsProp, OptimizerKind::kSgd,
+                          OptimizerKind::kRAdam}) {
     OptimizerConfig config;
     config.kind = kind;
     config.weight_decay = 0.01f;

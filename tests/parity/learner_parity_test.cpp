@@ -10,6 +10,7 @@
 #include "agents/dqn_steps.h"
 #include "agents/input_stage.h"
 #include "agents/normalizer.h"
+#include "agents/policy_gradient_steps.h"
 #include "agents/policy_steps.h"
 #include "agents/pqn_steps.h"
 #include "agents/rollout_batch.h"
@@ -99,11 +100,44 @@ TEST(LearnerParity, GeneralisedAdvantages) {
   });
 }
 
+TEST(LearnerParity, VtraceTargets) {
+  expect_parity([](const Stream& stream, int environments) {
+    const RandomRing random(stream, shape_of(environments));
+    const auto rows = static_cast<std::size_t>(19 * environments);
+    std::vector<float> host = noise_block(rows, 11);
+    for (float& ratio : host) ratio = ratio * ratio;
+    const DeviceArray<float> ratios(stream, host);
+    compute_vtrace(stream, random.view(), {.lambda = 0.9f, .weighted = true, .temperature = 0.1f}, ratios.data(),
+                   nullptr);
+    return random.extra();
+  });
+}
+
 TEST(LearnerParity, QLambdaReturns) {
   expect_parity([](const Stream& stream, int environments) {
     const RandomRing random(stream, shape_of(environments, QRolloutExtra::kSize));
     compute_q_lambda(stream, random.view(), 0.99f, 0.65f);
     return random.extra();
+  });
+}
+
+TEST(LearnerParity, EpisodeReturns) {
+  expect_parity([](const Stream& stream, int environments) {
+    const RandomRing random(stream, shape_of(environments));
+    const int rows = 19 * environments;
+    const Space action = Space::discrete(2);
+    Arena arena(stream.device());
+    RolloutBatch::take_fields(action, rows, arena);
+    arena.allocate("test");
+    const RolloutBatch batch = RolloutBatch::take_fields(action, rows, arena);
+    copy_rollout(stream, random.view(), action, batch);
+    compute_episode_returns(stream, random.view(), 0.97f, nullptr, true, batch);
+    std::vector<float> all = to_host(stream, View<float>{batch.advantage, {static_cast<std::size_t>(rows)}});
+    for (const std::int32_t valid :
+         to_host(stream, View<std::int32_t>{batch.valid, {static_cast<std::size_t>(rows)}})) {
+      all.push_back(static_cast<float>(valid));
+    }
+    return all;
   });
 }
 
@@ -237,6 +271,26 @@ TEST(LearnerParity, ChosenActions) {
       choose_actions(
           stream, {space, 16, 0, 6, continuous ? sigma.data() : nullptr},
           {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(space.size), 0, environments},
+          {1, 2, Purpose::kAction}, ActionMode::kSample);
+      std::vector<float> all = extra.values();
+      for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
+      return all;
+    });
+  }
+}
+
+TEST(LearnerParity, ActionsOfEveryContinuousDistribution) {
+  using enum ContinuousPolicy;
+  for (const ContinuousPolicy policy : {kStateGaussian, kSquashedGaussian, kBeta, kMultiCategorical}) {
+    expect_parity([policy](const Stream& stream, int environments) {
+      const auto n = static_cast<std::size_t>(environments);
+      const DeviceArray<float> outputs(stream, noise_block(n * 16, 7));
+      const DeviceArray<float> extra(stream, n * 8);
+      const DeviceArray<std::uint32_t> records(stream, n * 4);
+      const PolicyLayout layout{Space::box<2>({-1.0f, -2.0f}, {1.0f, 2.0f}), 16, 0, 15, nullptr, policy, -0.5f, 5};
+      choose_actions(
+          stream, layout,
+          {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(2), 0, environments},
           {1, 2, Purpose::kAction}, ActionMode::kSample);
       std::vector<float> all = extra.values();
       for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asynchronous Q-learning: targets by hand, gradients that add up over workers, the shared target network, Sarsa's next
-// action, final epsilons.
+// action, exploration.
 #include "agents/async_q.h"
 
 #include <gtest/gtest.h>
@@ -13,20 +13,6 @@
 
 namespace stampede {
 namespace {
-
-TEST(AsyncQEpsilon, FinalValuesComeInThePapersProportions) {
-  for (const std::uint64_t seed : {1u, 2u}) {
-    constexpr int kEnvironments = 20000;
-    double share[3] = {};
-    for (int i = 0; i < kEnvironments; ++i) share[draw_final_epsilon(seed, i)] += 1.0 / kEnvironments;
-    EXPECT_NEAR(share[0], 0.4, 0.015);
-    EXPECT_NEAR(share[1], 0.3, 0.015);
-    EXPECT_NEAR(share[2], 0.3, 0.015);
-  }
-  int differing = 0;
-  for (int i = 0; i < 1000; ++i) differing += draw_final_epsilon(1, i) != draw_final_epsilon(2, i);
-  EXPECT_GT(differing, 500) << "the seed changes nothing";
-}
 
 float random_float(int index, std::uint64_t purpose) {
   const RandomKey key{5, purpose, Purpose::kPermutation};
@@ -74,7 +60,8 @@ TEST(AsyncQ, GradientsOfWorkersAddUpToThatOfOneWithAllData) {
 // Rewards 1 ... 5; terminated after the second step, truncated after the fourth, cut after the fifth, a reset row
 // behind each end. The target network says `value` everywhere.
 double mean_target(int n_step, bool sarsa, float value) {
-  AsyncQRig rig({.gamma = 0.9f, .n_step = n_step, .sarsa = sarsa}, 1, 1, 7);
+  AsyncQRig rig({.gamma = 0.9f, .n_step = n_step, .bootstrap = sarsa ? BootstrapKind::kSarsa : BootstrapKind::kMax}, 1,
+                1, 7);
   const NetworkSpec& spec = rig.q().shared().spec();
   const View<float> parameters = rig.q().shared().parameters();
   std::fill_n(parameters.data, parameters.size(), 0.0f);
@@ -115,30 +102,30 @@ void write_random(AsyncQRig& rig, int worker, int rows) {
 TEST(AsyncQ, TheTargetNetworkIsShared) {
   constexpr int kRows = 5;
   AsyncQRig rig({.gamma = 0.9f}, 2, 1, kRows);
-  const float epsilon = 1.0f;
+  const Epsilon epsilon{1.0f};
   for (const int w : {0, 1}) write_random(rig, w, kRows);
   const std::vector<float> before = rig.gradient(1);
-  rig.q().learn(rig.stream(), 0, rig.ring(0), &epsilon, 0.1f);
+  rig.q().learn(rig.stream(), 0, rig.ring(0), epsilon, 0.1f);
   EXPECT_EQ(rig.gradient(1), before) << "the target moved without being copied";
   rig.q().update_target();
   EXPECT_NE(rig.gradient(1), before) << "worker 1 keeps a target network of its own";
   const View<float> target = rig.q().target_parameters();
   EXPECT_EQ(std::vector<float>(target.data, target.data + target.size()), rig.parameters());
-  rig.q().learn(rig.stream(), 0, rig.ring(0), &epsilon, 0.1f);
+  rig.q().learn(rig.stream(), 0, rig.ring(0), epsilon, 0.1f);
   EXPECT_NE(std::vector<float>(target.data, target.data + target.size()), rig.parameters());
 }
 
 // What Sarsa bootstraps from is what the next rollout executes, whatever epsilon is then.
 TEST(AsyncQSarsa, TheNextActionIsTheOneExecutedNext) {
   constexpr int kRows = 3, kEnvironments = 33;
-  AsyncQRig rig({.sarsa = true}, 1, kEnvironments, kRows);
-  const std::vector<float> always(kEnvironments, 1.0f), never(kEnvironments, 0.0f);
+  AsyncQRig rig({.bootstrap = BootstrapKind::kSarsa}, 1, kEnvironments, kRows);
+  const Epsilon always{1.0f}, never{0.0f};
   TrajectoryRing& ring = rig.ring(0);
   std::vector<std::int32_t> executed(kEnvironments);
   for (int rollout = 0; rollout < 3; ++rollout) {
     ring.begin_rollout(rig.stream());
     for (int t = 0; t < kRows; ++t) {
-      rig.q().act(rig.stream(), 0, ring, never.data());
+      rig.q().act(rig.stream(), 0, ring, never);
       if (t == 0 && rollout > 0) {
         const View<std::int32_t> chosen = rig.q().chosen_actions(0);
         for (std::size_t e = 0; e < kEnvironments; ++e) {
@@ -153,7 +140,7 @@ TEST(AsyncQSarsa, TheNextActionIsTheOneExecutedNext) {
       }
       ring.advance();
     }
-    rig.q().learn(rig.stream(), 0, ring, always.data(), 0.0f);
+    rig.q().learn(rig.stream(), 0, ring, always, 0.0f);
   }
 }
 
@@ -162,15 +149,15 @@ TEST(AsyncQSarsa, IsQLearningWithoutExploration) {
   constexpr int kRows = 5;
   std::vector<float> results[2];
   for (const bool sarsa : {false, true}) {
-    AsyncQRig rig({.sarsa = sarsa}, 1, 1, kRows);
-    const float epsilon = 0.0f;
+    AsyncQRig rig({.bootstrap = sarsa ? BootstrapKind::kSarsa : BootstrapKind::kMax}, 1, 1, kRows);
+    const Epsilon epsilon{0.0f};
     TrajectoryRing& ring = rig.ring(0);
     for (int t = 0; t <= kRows; ++t) write_step(rig, 0, t, 0, 0);
     for (int t = 0; t < kRows; ++t) {
-      rig.q().act(rig.stream(), 0, ring, &epsilon);
+      rig.q().act(rig.stream(), 0, ring, epsilon);
       ring.advance();
     }
-    rig.q().learn(rig.stream(), 0, ring, &epsilon, 0.1f);
+    rig.q().learn(rig.stream(), 0, ring, epsilon, 0.1f);
     results[sarsa] = rig.parameters();
   }
   EXPECT_EQ(results[0], results[1]);
@@ -180,9 +167,10 @@ TEST(AsyncQSarsa, IsQLearningWithoutExploration) {
 TEST(AsyncQ, EveryEnvironmentExploresWithItsOwnEpsilon) {
   constexpr int kEnvironments = 2, kDraws = 6000;
   AsyncQRig rig({}, 1, kEnvironments, 1);
-  const float epsilons[kEnvironments] = {0.3f, 0.9f};
+  const float final_values[kEnvironments] = {0.3f, 0.9f};
+  const Epsilon epsilons{.final_values = final_values, .start = 1.0f, .progress = 1.0f};
   TrajectoryRing& ring = rig.ring(0);
-  const float none[kEnvironments] = {0.0f, 0.0f};
+  const Epsilon none{0.0f};
   for (int e = 0; e < kEnvironments; ++e) rig.write(0, 0, e, {0.3f, 0.1f}, 0, 0.0f, kValid);
   rig.q().act(rig.stream(), 0, ring, none);
   const std::uint32_t greedy = ring.records(0)[0];

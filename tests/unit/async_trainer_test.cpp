@@ -25,7 +25,7 @@ TEST(AsyncTrainer, OneWorkerIsTheSerialLoopBitForBit) {
                    {"rollout_steps", "7"},
                    {"target_interval", "50"},
                    {"epsilon_start", "0.2"},
-                   {"epsilon_finals", "0.2,0.2,0.2"},
+                   {"epsilon_ends", "0.2,0.2,0.2"},
                    {"learning_rate", "0.01"},
                    {"hidden", "16"},
                    {"seed", "5"}});
@@ -55,17 +55,17 @@ TEST(AsyncTrainer, OneWorkerIsTheSerialLoopBitForBit) {
   build();
   env->reset(stream, ring->obs(0));
   q->initialize(stream);
-  const std::vector<float> epsilons(kEnvironments, 0.2f);
+  const Epsilon epsilon{0.2f};
   std::int64_t rows = 0;
   while (rows < run.trainer().rows()) {
     ring->begin_rollout(stream);
     for (int t = 0; t < kRows; ++t) {
-      q->act(stream, 0, *ring, epsilons.data());
+      q->act(stream, 0, *ring, epsilon);
       env->step(stream, 0, kEnvironments,
                 {ring->records(t), ring->obs(t + 1), static_cast<std::uint64_t>(ring->head())});
       ring->advance();
     }
-    q->learn(stream, 0, *ring, epsilons.data(), 0.01f);
+    q->learn(stream, 0, *ring, epsilon, 0.01f);
     const std::int64_t before = rows;
     rows += kRows * kEnvironments;
     if (before / kTargetInterval != rows / kTargetInterval) q->update_target();

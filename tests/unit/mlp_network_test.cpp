@@ -187,9 +187,24 @@ TEST(MlpNetwork, GradientEqualsFiniteDifferences) {
   }
 }
 
+// An actor's pass through a critic wants the derivatives of the inputs alone.
+TEST(MlpNetwork, WithoutWeightGradientsTheInputsGetTheSame) {
+  for (const bool layer_norm : {false, true}) {
+    Fixture with(two_towers(Activation::kRelu, layer_norm), 33), without(two_towers(Activation::kRelu, layer_norm), 33);
+    with.run(true);
+    without.network.prepare_backward(without.stream, without.parameters.data(), without.prepared.data());
+    without.forward(0, without.rows, true, without.outputs.data());
+    without.network.backward(without.stream, without.parameters.data(), without.prepared.data(), without.input(),
+                             without.rows, without.d_outputs.data(), without.workspace.data(), nullptr,
+                             without.d_inputs.data());
+    EXPECT_EQ(std::memcmp(with.d_inputs.data(), without.d_inputs.data(), with.d_inputs.size() * 4), 0);
+  }
+}
+
 TEST(MlpNetwork, BatchSizeAndTilingChangeNoBit) {
-  for (const int tile : {1, 2, 31, 33, 64}) {
-    Fixture whole(two_towers(), 257), tiled(two_towers(), 257);
+  for (const auto& [tile, layer_norm] : {std::pair{1, false}, {2, true}, {31, false}, {33, true}, {64, false}}) {
+    const NetworkSpec spec = two_towers(Activation::kTanh, layer_norm);
+    Fixture whole(spec, 257), tiled(spec, 257);
     whole.run(true);
     tiled.network.prepare_backward(tiled.stream, tiled.parameters.data(), tiled.prepared.data());
     for (int row = 0; row < tiled.rows; row += tile) {
@@ -241,8 +256,8 @@ double weighted_sum(const Fixture& f, const Buffer<float>& values) {
 
 TEST(MlpNetwork, TangentEqualsFiniteDifferences) {
   for (const Activation activation : {Activation::kTanh, Activation::kRelu, Activation::kLinear}) {
-    for (const int rows : {1, 7, 33}) {
-      Fixture f(two_towers(activation), rows);
+    for (const auto& [rows, layer_norm] : {std::pair{1, false}, {7, false}, {33, false}, {1, true}, {7, true}}) {
+      Fixture f(two_towers(activation, layer_norm), rows);
       f.forward(0, rows, true, f.outputs.data());
       Tangent tangent(f);
       tangent.run(f, 0, rows);
@@ -267,8 +282,8 @@ TEST(MlpNetwork, TangentEqualsFiniteDifferences) {
 }
 
 // <d, J v> = <J^T d, v>, also after other backward passes on what one forward pass kept.
-TEST(MlpNetwork, TangentIsTheAdjointOfTheGradient) {
-  Fixture f(two_towers(), 257);
+void check_adjoint(bool layer_norm) {
+  Fixture f(two_towers(Activation::kTanh, layer_norm), 257);
   f.run(false);
   Tangent tangent(f);
   tangent.run(f, 0, f.rows);
@@ -281,6 +296,11 @@ TEST(MlpNetwork, TangentIsTheAdjointOfTheGradient) {
   fill_zero(f.stream, f.gradients.data(), f.gradients.size() * sizeof(float));
   f.backward(0, f.rows, false);
   EXPECT_EQ(std::memcmp(first.data(), f.gradients.data(), first.size() * 4), 0);
+}
+
+TEST(MlpNetwork, TangentIsTheAdjointOfTheGradient) {
+  check_adjoint(false);
+  check_adjoint(true);
 }
 
 TEST(MlpNetwork, TangentOfClassInputsEqualsThatOfFeatures) {
@@ -314,7 +334,7 @@ TEST(MlpNetwork, TilingChangesNoBitOfTangents) {
 }
 
 TEST(MlpNetwork, ForwardWithoutKeepingGivesTheSameOutputs) {
-  Fixture f(two_towers(), 33);
+  Fixture f(two_towers(Activation::kTanh, true), 33);
   f.forward(0, 33, true, f.outputs.data());
   Buffer<float> again(Device{}, f.outputs.size()), small(Device{}, f.network.workspace_size(33, false));
   f.network.forward(f.stream, f.parameters.data(), f.input(), 33, false, small.data(), again.data());

@@ -71,6 +71,38 @@ TEST(Optimizer, AdamEpsilonStandsOutsideTheRoot) {
   EXPECT_NEAR(learner.parameters.data()[0], -0.25f / (0.25f + 0.5f), 1e-6f);
 }
 
+// Liu et al. 2020, algorithm 2, in double. The first five steps follow the mean gradient alone.
+TEST(Optimizer, RAdamBeginsWithMomentumAndApproachesAdam) {
+  for (const float beta2 : {0.9f, 0.999f}) {
+    OptimizerConfig config;
+    config.kind = OptimizerKind::kRAdam;
+    config.beta2 = beta2;
+    Learner learner(16, 1, 0.0f);
+    const double b2 = static_cast<double>(beta2), longest = 2.0 / (1.0 - b2) - 1.0;
+    double parameter = 0.0, m = 0.0, v = 0.0;
+    int adaptive = 0;
+    for (int t = 1; t <= 40; ++t) {
+      const float gradient = t % 3 ? 0.5f : -0.25f;
+      learner.step_with(gradient, config, 0.01f);
+      const auto g = static_cast<double>(gradient);
+      m = 0.9 * m + 0.1 * g;
+      v = b2 * v + (1.0 - b2) * g * g;
+      const double mean = m / (1.0 - std::pow(0.9, t)), power = std::pow(b2, t);
+      const double length = longest - 2.0 * t * power / (1.0 - power);
+      double step = mean;
+      if (length > 5.0) {
+        ++adaptive;
+        const double numerator = (length - 4.0) * (length - 2.0) * longest;
+        step *= std::sqrt(numerator / ((longest - 4.0) * (longest - 2.0) * length));
+        step /= std::sqrt(v / (1.0 - power)) + 1e-8;
+      }
+      parameter -= 0.01 * step;
+      ASSERT_NEAR(learner.parameters.data()[3], parameter, 2e-6) << beta2 << ' ' << t;
+    }
+    EXPECT_EQ(adaptive, 35);
+  }
+}
+
 TEST(Optimizer, RmsPropWithEpsilonOutsideAndInsideTheRoot) {
   OptimizerConfig config;
   config.kind = OptimizerKind::kRmsProp;

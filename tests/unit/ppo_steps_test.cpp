@@ -110,7 +110,7 @@ TEST_F(MinibatchSteps, ResetRowsGetNoGradient) {
     for (std::size_t j = 0; j < 3; ++j) d_outputs[r * 16 + j] = 9.0f;
   }
   const MinibatchMoments moments{0.0f, 1.0f, 1.0f};
-  ppo_tile_loss(Stream::cpu(), {}, layout, batch_, &moments,
+  ppo_tile_loss(Stream::cpu(), PpoLossConfig{}, layout, batch_, &moments,
                 {outputs.data(), d_outputs.data(), nullptr, metrics.data(), 0, kSize});
   int valid_rows = 0;
   for (std::size_t r = 0; r < kSize; ++r) {

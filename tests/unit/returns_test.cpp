@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GAE and n-step returns on a hand-computed trajectory with a termination, a truncation and a cut end.
+// GAE, V-trace and n-step returns on a hand-computed trajectory with a termination, a truncation and a cut end.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -128,6 +128,60 @@ TEST(Gae, RewardScaleMultipliesRewardsAlone) {
   compute_gae(Stream::cpu(), hand.view(), kGamma, 0.0f, &scale);
   expect_near(hand.column(0, RolloutExtra::kAdvantage),
               {0.5 + 0.36 - 0.5, 1 - 0.4, 0, 1.5 + 0.18 - 0.3, 2 + 0.63 - 0.2, 0, 2.5 + 0.54 - 0.1});
+}
+
+// The entropy of every step taken counts as reward: here log pi = -0.5 everywhere.
+TEST(Gae, TemperatureAddsMinusLogProbabilities) {
+  HandRing hand(shape_of(1));
+  hand.write_column(0, kTrajectory);
+  for (int t = 0; t < kRows; ++t) hand.extra(t, 0)[RolloutExtra::kLogProb] = -0.5f;
+  compute_gae(Stream::cpu(), hand.view(), kGamma, 1.0f, nullptr, 0.2f);
+  const double h = 0.1;
+  expect_near(hand.column(0, RolloutExtra::kReturn), {2.8 + 1.9 * h, 2 + h, 0, 7.167 + 1.9 * h, 4.63 + h, 0, 5.54 + h});
+}
+
+// Ratios of the trajectory's rows; those of reset rows must not matter.
+const std::vector<float> kRatios = {0.5f, 2.0f, 9.0f, 1.5f, 0.8f, 9.0f, 0.25f};
+
+struct Vtrace {
+  std::vector<float> targets, advantages;
+};
+Vtrace vtrace(const VtraceConfig& config, const std::vector<float>& ratios = kRatios) {
+  HandRing hand(shape_of(1));
+  hand.write_column(0, kTrajectory);
+  compute_vtrace(Stream::cpu(), hand.view(), config, ratios.data(), nullptr);
+  return {hand.column(0, RolloutExtra::kReturn), hand.column(0, RolloutExtra::kAdvantage)};
+}
+
+// The sums of equation 1 written out over each episode.
+TEST(Vtrace, HandComputedTargetsAndAdvantages) {
+  const Vtrace plain = vtrace({.gamma = kGamma});
+  expect_near(plain.targets, {1.65, 2.0, 0, 6.3696, 3.744, 0, 1.46});
+  expect_near(plain.advantages, {2.3, 1.6, 0, 6.0696, 4.43, 0, 5.44});
+  const Vtrace short_traces = vtrace({.gamma = kGamma, .lambda = 0.8f});
+  expect_near(short_traces.targets, {1.506, 2.0, 0, 5.73168, 3.744, 0, 1.46});
+  expect_near(short_traces.advantages, {2.012, 1.6, 0, 5.43168, 4.43, 0, 5.44});
+}
+
+TEST(Vtrace, WeightsAreClippedEachByItsOwnBound) {
+  const Vtrace wide = vtrace({.gamma = kGamma, .ratio_bar = 2.0f, .trace_bar = 0.5f, .weighted = true});
+  expect_near(wide.targets, {2.37, 3.6, 0, 6.2148, 3.744, 0, 1.46});
+  expect_near(wide.advantages, {1.87, 3.2, 0, 9.1044, 3.544, 0, 1.36});
+}
+
+TEST(Vtrace, OnPolicyIsGeneralisedAdvantageEstimation) {
+  for (const float lambda : {0.0f, 0.8f, 1.0f}) {
+    const Vtrace on_policy = vtrace({.gamma = kGamma, .lambda = lambda}, std::vector<float>(kRows, 1.0f));
+    const std::vector<float> expected = advantages(lambda);
+    expect_near(on_policy.advantages, std::vector<double>(expected.begin(), expected.end()));
+  }
+}
+
+// A policy that would never take these actions learns nothing from them.
+TEST(Vtrace, ActionsOfRatioZeroLeaveTheValue) {
+  const Vtrace never = vtrace({.gamma = kGamma, .weighted = true}, std::vector<float>(kRows, 0.0f));
+  expect_near(never.targets, {0.5, 0.4, 0, 0.3, 0.2, 0, 0.1});
+  expect_near(never.advantages, {0, 0, 0, 0, 0, 0, 0});
 }
 
 // Neighbouring columns do not see each other, whatever their number and the number of threads.

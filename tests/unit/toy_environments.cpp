@@ -7,6 +7,7 @@ EnvRegistry registry_with_toys() {
   EnvRegistry registry = builtin_environments();
   register_environment<EpisodeClock>(registry);
   register_environment<ConstantReward>(registry);
+  register_environment<Bandit>(registry);
   register_environment<SquaredAction>(registry);
   return registry;
 }

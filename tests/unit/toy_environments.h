@@ -71,6 +71,31 @@ struct ConstantReward {
   static void observe(const Params&, const State& s, ObsWriter obs) { obs.set(0, s.t); }
 };
 
+// Two arms of fixed rewards, one pull an episode.
+struct Bandit {
+  struct State {
+    std::int32_t pulls;
+  };
+  struct Params {
+    float first = 0.0f, second = 1.0f;  // rewards
+  };
+  using Action = std::int32_t;
+
+  static constexpr EnvSpec specs[] = {
+      {"Bandit-v0", Space::discrete(2), Space::discrete(2), kNoTimeLimit, kNoThreshold, "test"}};
+  static constexpr StateField<State> state_fields[] = {{.name = "pulls", .integer = &State::pulls}};
+  static constexpr ParamField<Params> param_fields[] = {
+      {.name = "first", .help = "reward of action 0", .real = &Params::first},
+      {.name = "second", .help = "reward of action 1", .real = &Params::second}};
+
+  static void reset(const Params&, State& s, Rng&) { s.pulls = 0; }
+  static StepResult step(const Params& p, State& s, Action action, Rng&) {
+    s.pulls = 1;
+    return {action == 0 ? p.first : p.second, true};
+  }
+  static void observe(const Params&, const State& s, ObsWriter obs) { obs.set(0, s.pulls); }
+};
+
 // Reward 1 - (action - 0.5)^2 with actions in [-2, 2]. SquaredAction-v0 looks the same forever and is truncated every 7
 // steps: the best value is 1 / (1 - gamma), at action 0.5. SquaredActionEnding-v0 shows the step and terminates
 // after 4.
