@@ -93,6 +93,8 @@ TEST(Learning, PpoWithAKlPenaltyBalancesCartPole) {
                   {"objective", "kl"},         {"learning_rate", "0.002"}, {"schedule_steps", "60000"},
                   {"learning_rate_final", "0"}};
   EXPECT_GE(return_after("ppo_kl", "CartPole-v1", 60'000, keys), 400.0);
+}
+
 TEST(Learning, TrpoBalancesCartPole) {
   const Keys keys{{"num_envs", "2"}, {"rollout_steps", "512"}, {"gae_lambda", "0.98"}, {"cg_damping", "0.01"}};
   for (const char* seed : {"1", "2"}) {
