@@ -42,7 +42,7 @@ TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const
 }
 
 void TrainableNetwork::take_gradients(int max_groups, Arena& arena) {
-  const std::size_t count = spec().parameter_count();
+  const std::size_t count = parameters_.size();
   gradients_ = arena.take<float>(count * static_cast<std::size_t>(max_groups));
   scratch_ = arena.take<float>(optimizer_scratch_size(count));
   prepared_ = arena.take<float>(network_->prepared_size());
@@ -74,7 +74,7 @@ void TrainableNetwork::step(const Stream& stream, int groups, float learning_rat
 }
 
 float TrainableNetwork::combine_gradients(const Stream& stream, int groups, float scale) const {
-  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, spec().parameter_count()};
+  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, parameters_.size()};
   return cpu_combine_gradients(stream, blocks, groups, scale);
 }
 
