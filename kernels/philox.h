@@ -58,6 +58,8 @@ enum class Purpose : std::uint32_t {
   kPermutation = 6,
   kInitialization = 7,
   kPlanning = 40,
+  kParameterNoise = 32,
+  kParameterDropout = 33,
   kTargetAction = 20,
   kPolicyAction = 21,
   kExplorationNoise = 22,

@@ -6,6 +6,7 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
+#include "train/dqn_keys.h"
 #include "train/a2c_trainer.h"
 #include "train/a3c_trainer.h"
 #include "train/async_keys.h"
@@ -39,6 +40,24 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"async_nstep_q", "async_q", "Asynchronous n-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
      async_q_keys, make_async_q_trainer, async_batch_rows},
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"double_dqn", "dqn", "Double DQN (van Hasselt et al. 2016)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"dueling_dqn", "dqn", "Dueling networks with Double DQN (Wang et al. 2016)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"per_dqn", "dqn", "DQN with prioritised experience replay (Schaul et al. 2016)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"rainbow", "dqn", "Rainbow: all options of DQN at once (Hessel et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"nstep_dqn", "dqn", "DQN with n-step returns (Sutton 1988; Hessel et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"noisy_dqn", "dqn", "DQN exploring with noisy layers (Fortunato et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"c51", "dqn", "Categorical distributional DQN (Bellemare et al. 2017)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"qr_dqn", "dqn", "Quantile regression DQN (Dabney et al. 2018)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"soft_q", "dqn", "Soft Q-learning with discrete actions (Haarnoja et al. 2017)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
     {"ddpg", "td3", "Deep deterministic policy gradients (Lillicrap et al. 2016)", true, true, td3_keys,
      make_td3_trainer, off_policy_batch_rows},
     {"td3", "td3", "Twin delayed deterministic policy gradients (Fujimoto et al. 2018)", false, true, td3_keys,

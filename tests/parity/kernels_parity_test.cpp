@@ -3,9 +3,11 @@
 // CUDA.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "kernels/gemm.h"
+#include "kernels/layer_norm.h"
 #include "kernels/optimizer.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
@@ -47,6 +49,39 @@ TEST(KernelParity, Reductions) {
       reduce_min(stream, x.data(), count, scratch.data(), result.data() + 1);
       reduce_max(stream, x.data(), count, scratch.data(), result.data() + 2);
       return result.values();
+    });
+  }
+}
+
+// Rows with zero padding behind `size` columns.
+std::vector<float> padded_rows(std::size_t rows, std::size_t size, std::size_t stride, std::uint32_t seed) {
+  std::vector<float> values = noise(rows * stride, seed, 2.0f);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % stride < size ? values[i] : 0.0f;
+  return values;
+}
+
+TEST(KernelParity, LayerNormalisation) {
+  for (const auto& [rows, size, stride] : {std::array{1, 1, 16}, {33, 17, 32}, {257, 64, 64}, {2050, 100, 112}}) {
+    expect_parity([&, n = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(size),
+                   pitch = static_cast<std::size_t>(stride)](const Stream& stream) {
+      const auto array = [&](std::size_t count, std::uint32_t seed) {
+        return DeviceArray<float>(stream, padded_rows(count, width, pitch, seed));
+      };
+      const DeviceArray<float> x = array(n, 1), gain = array(1, 2), bias = array(1, 3), dy = array(n, 4);
+      const DeviceArray<float> d_gain = array(1, 5), d_bias = array(1, 6), dx = array(n, 7);
+      const DeviceArray<float> y(stream, n * pitch), inverse(stream, n);
+      const int r = static_cast<int>(n), s = static_cast<int>(width), p = static_cast<int>(pitch);
+      constexpr GemmActivation kActivation = GemmActivation::kTanh;
+      layer_norm_forward(stream, {x.data(), gain.data(), bias.data(), y.data(), inverse.data(), r, s, p, kActivation});
+      layer_norm_tangent(stream, {dx.data(), x.data(), inverse.data(), gain.data(), d_gain.data(), d_bias.data(),
+                                  y.data(), r, s, p, kActivation});
+      layer_norm_backward(stream,
+                          {dy.data(), x.data(), inverse.data(), gain.data(), d_gain.data(), d_bias.data(), r, s, p});
+      std::vector<float> all;
+      for (const DeviceArray<float>* values : {&x, &y, &inverse, &dy, &d_gain, &d_bias, &dx}) {
+        append(all, values->values());
+      }
+      return all;
     });
   }
 }

@@ -153,6 +153,36 @@ const std::vector<Case> kCases = {
      12},
     {"ddpg", "CartPole-v1", {{"num_envs", "65"}, {"batch_size", "65"}, {"hidden", "16"}, {"critics", "1"}}, 12},
     {"dqn", "Taxi-v4", {{"num_envs", "65"}, {"buffer_size", "2000"}, {"batch_size", "31"}, {"hidden", "16"}}, 25},
+    {"rainbow",
+     "CartPole-v1",
+     {{"num_envs", "130"},
+      {"buffer_size", "2600"},
+      {"batch_size", "257"},
+      {"hidden", "33,16"},
+      {"double", "true"},
+      {"dueling", "true"},
+      {"n_step", "3"},
+      {"prioritized", "true"},
+      {"noisy", "all"},
+      {"exploration", "none"},
+      {"distribution", "c51"},
+      {"atoms", "17"},
+      {"target_interval", "3"}},
+     25},
+    {"soft_q",
+     "FrozenLake-v1",
+     {{"num_envs", "65"},
+      {"buffer_size", "2000"},
+      {"batch_size", "131"},
+      {"hidden", "16"},
+      {"soft", "true"},
+      {"exploration", "boltzmann"},
+      {"distribution", "quantile"},
+      {"atoms", "5"},
+      {"prioritized", "true"},
+      {"priority_kind", "rank"},
+      {"dropout", "0.1"}},
+     25},
     // One worker: with more, updates meet in an order of their own.
     {"async_q",
      "CartPole-v1",
@@ -212,6 +242,11 @@ TEST(Reproducibility, AnotherSeedIsAnotherRun) {
       const auto named = [&](const std::string& entry) { return entry.ends_with(name); };
       EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env << name;
     }
+      EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env;
+    }
+    const auto parameters = [](const std::string& name) { return name.ends_with(".parameters"); };
+    EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), parameters)) << c.algorithm << c.env;
+    EXPECT_NE(std::find(differing.begin(), differing.end(), "environments"), differing.end()) << c.algorithm << c.env;
   }
 }
 
