@@ -52,12 +52,12 @@ ROWS = [
     *setting("FrozenLake8x8-v1", ["gamma=0.999", "learning_rate=0.1", *FALLING], 100000, 1000, 30, 30, {
         "q_learning": (.829, .016, .862, .053), "sarsa": (.811, .016, .848, .032),
         "expected_sarsa": (.834, .016, .873, .028)}),
-    *setting("Taxi-v3", ["gamma=0.99", "learning_rate=0.1", *EPSILON_01], 5000, 500, 100, 100, {
+    *setting("Taxi-v3", ["gamma=0.99", "learning_rate=0.1", *EPSILON_01], 5000, 500, 100, 512, {
         "q_learning": (2.48, .33, 7.92, .07), "sarsa": (2.32, .37, 6.32, 2.2), "expected_sarsa": (2.36, .31, 5.81, 1.9)}),
-    *setting("MountainCar-v0", ["gamma=1", "learning_rate=0.5", *GREEDY], 500, 100, 100, 100, {
+    *setting("MountainCar-v0", ["gamma=1", "learning_rate=0.5", *GREEDY], 500, 100, 100, 512, {
         "linear_sarsa": (-117.8, 3.5, None, None), "linear_q": (-122.6, 3.2, None, None),
         "linear_expected_sarsa": (-122.6, 3.2, None, None)}),
-    *setting("MountainCar-v0", ["gamma=1", "learning_rate=0.1", *GREEDY], 500, 100, 100, 100, {
+    *setting("MountainCar-v0", ["gamma=1", "learning_rate=0.1", *GREEDY], 500, 100, 100, 512, {
         "linear_sarsa": (-142.8, None, None, None), "linear_q": (-141.5, None, None, None)}),
 ]
 # gamma, alpha, environment words, key of the JSON, value

@@ -104,7 +104,8 @@ TEST(LinearLearning, TilesClimbTheMountain) {
   const Outcome sarsa = outcome_of("linear_sarsa", "sampled", "MountainCar-v0", keys);
   expect_online(sarsa, -117.8, 3.5, 100, 64);
   const Outcome q = outcome_of("linear_q", "maximum", "MountainCar-v0", keys);
-  expect_online(q, -122.6, 3.2, 100, 64);
+  EXPECT_NEAR(q.online_mean, -122.6, 2.5);
+  EXPECT_LT(q.online_mean, sarsa.online_mean - 1.0);
 }
 
 }  // namespace
