@@ -57,6 +57,7 @@ enum class Purpose : std::uint32_t {
   kReplaySample = 5,
   kPermutation = 6,
   kInitialization = 7,
+  kPlanning = 40,
   kParameterNoise = 32,
   kParameterDropout = 33,
   kTargetAction = 20,

@@ -12,16 +12,17 @@
 #include "train/async_keys.h"
 #include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
-#include "train/policy_keys.h"
 #include "train/off_policy_trainer.h"
+#include "train/policy_keys.h"
 #include "train/ppo_trainer.h"
 #include "train/pqn_trainer.h"
 #include "train/presets.h"
 #include "train/reinforce_trainer.h"
-#include "train/trpo_trainer.h"
 #include "train/sac_discrete_trainer.h"
 #include "train/sac_trainer.h"
 #include "train/td3_trainer.h"
+#include "train/td_trainer.h"
+#include "train/trpo_trainer.h"
 
 namespace stampede {
 namespace {
@@ -69,6 +70,24 @@ constexpr AlgorithmEntry kAlgorithms[] = {
      sac_discrete_keys, make_sac_discrete_trainer, off_policy_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"q_learning", "tabular", "Q-learning with a table (Watkins 1989), Double Q (van Hasselt 2010)", true, false,
+     tabular_keys, make_tabular_trainer, td_batch_rows},
+    {"sarsa", "tabular", "SARSA with a table (Rummery & Niranjan 1994)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"expected_sarsa", "tabular", "Expected SARSA with a table (van Seijen et al. 2009)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"soft_q_tabular", "tabular", "Soft Q-learning with a table (Haarnoja et al. 2017)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"mc_control", "tabular", "Monte Carlo control with a table (Sutton & Barto 2018, section 5.4)", true, false,
+     tabular_keys, make_tabular_trainer, td_batch_rows},
+    {"dyna_q", "tabular", "Dyna-Q: Q-learning that plans with a learnt model (Sutton 1990)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"linear_q", "linear", "Q-learning with linear features (Sutton & Barto 2018, chapter 9)", true, false, linear_keys,
+     make_linear_trainer, td_batch_rows},
+    {"linear_sarsa", "linear", "Semi-gradient SARSA with linear features (Sutton & Barto 2018, section 10.1)", true,
+     false, linear_keys, make_linear_trainer, td_batch_rows},
+    {"linear_expected_sarsa", "linear", "Expected SARSA with linear features (Sutton & Barto 2018, section 10.1)", true,
+     false, linear_keys, make_linear_trainer, td_batch_rows},
     {"ppo_kl", "ppo", "PPO with an adaptive KL penalty (Schulman et al. 2017, section 4)", true, true, ppo_keys,
      make_ppo_trainer, ppo_batch_rows},
     {"reinforce", "reinforce", "REINFORCE with a baseline (Williams 1992)", true, true, reinforce_keys,

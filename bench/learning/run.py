@@ -69,11 +69,23 @@ PROTOCOL = [
     ("quality", "trpo", "CartPole-v1", 100_000, 475.0, 9),
     ("quality", "trpo", "Pendulum-v1", 150_000, -200.0, "mean"),
     ("quality", "trpo", "Acrobot-v1", 100_000, -90.0, "mean"),
+    ("quality", "q_learning", "FrozenLake-v1", None, 0.74, 10),
+    ("quality", "expected_sarsa", "FrozenLake-v1", None, 0.7297, 10),
+    ("quality", "soft_q_tabular", "FrozenLake-v1", None, 0.74, 10),
+    ("quality", "q_learning", "CliffWalking-v1", None, -13.0, 10),
+    ("quality", "expected_sarsa", "CliffWalking-v1", None, -15.0, 10),
+    ("quality", "q_learning", "Taxi-v4", None, 7.5, 10),
+    ("quality", "dyna_q", "Taxi-v4", None, 7.5, 10),
+    ("quality", "q_learning", "GridWorld-v0", None, 1.0, 10),
+    ("quality", "linear_sarsa", "MountainCar-v0", None, -120.0, "mean"),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
 # Reported without a bar: the other presets, with the lengths they set.
 UNBARRED = [
+    ("q_learning", "FrozenLake8x8-v1"), ("sarsa", "FrozenLake-v1"), ("sarsa", "CliffWalking-v1"), ("sarsa", "Taxi-v4"),
+    ("mc_control", "FrozenLake-v1"), ("dyna_q", "FrozenLake-v1"), ("linear_q", "MountainCar-v0"),
+    ("linear_q", "CartPole-v1"), ("linear_sarsa", "CartPole-v1"),
     ("ppo", "CartPole-v0"), ("ppo", "FrozenLake-v1"),
     ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
     ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("noisy_dqn", "CartPole-v1"), ("dqn", "FrozenLake-v1"),
