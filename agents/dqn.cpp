@@ -2,18 +2,50 @@
 #include "agents/dqn.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "agents/row_metrics.h"
+#include "agents/unit_dropout.h"
 #include "kernels/buffer.h"
 #include "kernels/error.h"
 
 namespace stampede {
 
+namespace {
+
+ValueHeads heads_of(const DqnConfig& config, const Space& action) {
+  ValueHeads heads{action.count, config.distribution, config.support, config.dueling};
+  if (config.distribution == ValueDistribution::kNone) heads.support.atoms = 1;
+  return heads;
+}
+
+void check_distribution(const DqnConfig& config) {
+  if (config.distribution == ValueDistribution::kNone) return;
+  const Support& support = config.support;
+  if (support.atoms < 2 || support.atoms > kMaxAtoms) {
+    throw UsageError("atoms: a distribution has 2 to " + std::to_string(kMaxAtoms) + " of them, not " +
+                     std::to_string(support.atoms));
+  }
+  if (config.distribution == ValueDistribution::kCategorical && !(support.v_min < support.v_max)) {
+    throw UsageError("v_min: the smallest return, " + std::to_string(support.v_min) + ", must be below v_max, " +
+                     std::to_string(support.v_max));
+  }
+}
+
+// Rows of expected values: whole cache lines, so that tiles of different workers never share one.
+int padded_actions(int actions) { return (actions + 15) / 16 * 16; }
+
+}  // namespace
+
 NetworkSpec Dqn::network_spec(const DqnConfig& config, const Space& observation, const Space& action) {
   const bool one_hot = observation.is_discrete();
-  return NetworkSpec(one_hot ? observation.count : observation.size, one_hot,
-                     {config.network.tower("q", {{"q", action.count, 1.0f}})}, {}, config.network.initialization);
+  const ValueHeads heads = heads_of(config, action);
+  const int values = heads.actions * heads.atoms();
+  TowerSpec tower = config.network.tower("q", {{"q", values, 1.0f}});
+  if (config.dueling) tower.heads = {{"value", heads.atoms(), 1.0f}, {"advantage", values, 1.0f}};
+  return NetworkSpec(one_hot ? observation.count : observation.size, one_hot, {tower}, {},
+                     config.network.initialization);
 }
 
 void Dqn::check(const DqnConfig& config, const RingShape& shape) {
@@ -23,6 +55,8 @@ void Dqn::check(const DqnConfig& config, const RingShape& shape) {
                      std::to_string(capacity) + " transitions");
   }
   check_n_step(shape, config.n_step);
+  check_distribution(config);
+  if (config.prioritized) PrioritizedSampler::check(config.priority);
 }
 
 Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Network> network, const RingShape& shape,
@@ -33,15 +67,28 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
       seed_(seed),
       groups_(gradient_groups(stream, *network, config.batch_size)),
       tile_rows_(tile_rows(stream, *network, config.batch_size)),
-      network_(std::move(network), config.optimizer, groups_, arena),
+      heads_(heads_of(config, action)),
+      noisy_(network->spec(), config.noisy),
+      network_(std::move(network), config.optimizer, groups_, arena, noisy_.size()),
       identity_(false, shape, arena),
-      target_(arena.take<float>(network_.spec().parameter_count())) {
+      target_(arena.take<float>(network_.parameter_block().size())),
+      online_(noisy_.take_draw(arena)),
+      target_draw_(noisy_.take_draw(arena)),
+      acting_(noisy_.take_draw(arena)) {
+  if (noisy_.off() && config.dropout > 0.0f) {
+    acting_.parameters = arena.take<float>(network_.spec().parameter_count());
+  }
+  if (config.prioritized) {
+    const auto batch = static_cast<std::size_t>(config.batch_size);
+    prioritized_.emplace(config.priority, shape, config.n_step, config.batch_size, arena);
+    batch_ = {arena.take<std::int32_t>(batch), arena.take<float>(batch), arena.take<float>(batch)};
+  }
   for (int w = 0; w < workers; ++w) {
     act_scratch_.push_back(take_scratch(act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
   }
-  group_metrics_ = arena.take<double>(static_cast<std::size_t>(groups_ * DqnRowMetrics::kSize));
-  metric_totals_ = arena.take<double>(DqnRowMetrics::kSize);
+  group_metrics_ = arena.take<double>(static_cast<std::size_t>(groups_ * PriorityRowMetrics::kSize));
+  metric_totals_ = arena.take<double>(PriorityRowMetrics::kSize);
 }
 
 Dqn::Scratch Dqn::take_scratch(int rows, bool gradient, Arena& arena) const {
@@ -52,66 +99,152 @@ Dqn::Scratch Dqn::take_scratch(int rows, bool gradient, Arena& arena) const {
   scratch.inputs = InputRows::take(spec, rows, arena);
   scratch.workspace = arena.take<float>(network_.network().workspace_size(rows, gradient)).data;
   scratch.outputs = arena.take<float>(outputs).data;
+  scratch.q = arena.take<float>(n * static_cast<std::size_t>(padded_actions(heads_.actions))).data;
   if (!gradient) return scratch;
   scratch.next_inputs = InputRows::take(spec, rows, arena);
-  scratch.transitions = {arena.take<std::int32_t>(n).data, arena.take<std::int32_t>(n).data,
-                         arena.take<std::int32_t>(n).data, arena.take<float>(n).data, arena.take<float>(n).data};
+  scratch.transitions = Transitions::take(rows, arena);
+  scratch.actions = arena.take<std::int32_t>(n).data;
   scratch.target_outputs = arena.take<float>(outputs).data;
   scratch.d_outputs = arena.take<float>(outputs).data;
-  scratch.metrics = arena.take<float>(n * DqnRowMetrics::kSize).data;
+  scratch.metrics = arena.take<float>(n * PriorityRowMetrics::kSize).data;
   return scratch;
 }
 
 void Dqn::initialize(const Stream& stream) {
   network_.initialize(stream, seed_);
+  if (!noisy_.off()) {
+    float* const sigma = network_.parameter_block().data + network_.spec().parameter_count();
+    noisy_.initialize(stream, config_.noise_sigma, sigma);
+  }
   polyak_update(stream, network_.parameters(), target_.data, target_.size(), 1.0f);
+  if (prioritized_) prioritized_->initialize(stream);
+}
+
+void Dqn::prepare_acting(const Stream& stream, std::uint64_t row) {
+  if (!acts_with_noise()) return;
+  const View<float>& parameters = acting_.parameters;
+  if (noisy_.off()) {
+    copy_on_device(stream, parameters.data, network_.parameters(), parameters.size() * sizeof(float));
+  } else {
+    noisy_.draw(stream, network_.parameters(), seed_, row, NoiseRole::kActing, acting_);
+  }
+  if (config_.dropout > 0.0f) {
+    drop_units(stream, network_.spec(), config_.dropout, {seed_, row, Purpose::kParameterDropout}, parameters.data);
+  }
 }
 
 void Dqn::act(const Stream& stream, const ActRequest& request) const {
   const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
   const int rows = request.end - request.begin;
+  const bool noisy = acts_with_noise() && !request.seed;
+  const float* const parameters = noisy ? acting_.parameters.data : network_.parameters();
   prepare_inputs(stream, network_.spec(), identity_, request.obs, request.begin, rows, scratch.inputs);
-  network_.network().forward(stream, network_.parameters(), scratch.inputs.input(), rows, false, scratch.workspace,
+  network_.network().forward(stream, parameters, scratch.inputs.input(), rows, false, scratch.workspace,
                              scratch.outputs);
-  choose_epsilon_greedy(stream,
-                        {scratch.outputs, network_.spec().output_stride(), action_.count, request.records,
-                         shape_.record, request.begin, rows},
-                        {request.seed.value_or(seed_), request.row, Purpose::kExploration}, request.epsilon);
+  const ActionValues values = values_of(stream, scratch.outputs, rows, scratch.q);
+  choose_actions(stream, {values.q, values.stride, heads_.actions, request.records, shape_.record, request.begin, rows},
+                 {request.seed.value_or(seed_), request.row, Purpose::kExploration}, request.exploration);
 }
 
-void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float learning_rate) {
-  const UniformSampler sampler{
-      ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, config_.n_step};
+// Expected values: the outputs themselves, or what a distribution or dueling heads make of them.
+Dqn::ActionValues Dqn::values_of(const Stream& stream, const float* outputs, int rows, float* q) const {
+  const int stride = network_.spec().output_stride();
+  if (heads_.distribution == ValueDistribution::kNone && !heads_.dueling) return {outputs, stride};
+  action_values(stream, heads_, outputs, stride, rows, q, padded_actions(heads_.actions));
+  return {q, padded_actions(heads_.actions)};
+}
+
+// Online and target noise are new in every update (Fortunato et al. 2018, section 3.1).
+void Dqn::draw_noise(const Stream& stream, std::uint64_t update) {
+  if (noisy_.off()) return;
+  noisy_.draw(stream, network_.parameters(), seed_, update, NoiseRole::kOnline, online_);
+  noisy_.draw(stream, target_.data, seed_, update, NoiseRole::kTarget, target_draw_);
+  network_.refresh(stream, online());
+}
+
+void Dqn::store(const Stream& stream, const TrajectoryRing& ring) {
+  if (prioritized_) prioritized_->advance(stream, ring);
+}
+
+void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request) {
+  draw_noise(stream, request.update);
+  if (prioritized_) {
+    prioritized_->sample(stream, {seed_, request.update, Purpose::kReplaySample}, request.beta, config_.batch_size,
+                         batch_.indices.data, batch_.importance.data);
+  }
   for_each_group(stream, config_.batch_size, groups_,
                  [&](int group, int begin, int end, int worker, const Stream& serial) {
                    network_.clear_gradients(serial, group);
                    const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
                    for (int tile = begin; tile < end; tile += tile_rows_) {
-                     accumulate_tile(serial, sampler, tile, std::min(tile_rows_, end - tile), group, scratch);
+                     accumulate_tile(serial, ring, request, tile, std::min(tile_rows_, end - tile), group, scratch);
                    }
+                   if (!noisy_.off()) noisy_.fill_sigma_gradient(serial, online_, network_.gradients(group));
                  });
-  add_group_metrics(stream, group_metrics_.data, groups_, DqnRowMetrics::kSize, metric_totals_.data);
-  network_.update(stream, groups_, learning_rate);
+  if (prioritized_) prioritized_->update(stream, batch_.indices.data, batch_.priorities.data, config_.batch_size);
+  add_group_metrics(stream, group_metrics_.data, groups_, PriorityRowMetrics::kSize, metric_totals_.data);
+  network_.step(stream, groups_, request.learning_rate);
+  if (noisy_.off()) network_.refresh(stream);
 }
 
-void Dqn::accumulate_tile(const Stream& stream, const UniformSampler& sampler, int begin, int rows, int group,
-                          const Scratch& scratch) {
+Transitions Dqn::sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin,
+                             int rows, const Scratch& scratch) const {
+  Transitions transitions = scratch.transitions;
+  if (prioritized_) {
+    transitions.indices = batch_.indices.data + begin;
+    fold_transitions(stream, ring.view(), config_.n_step, config_.gamma, rows, transitions);
+    return transitions;
+  }
+  const UniformSampler sampler{
+      ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, config_.n_step};
+  sample_transitions(stream, sampler, config_.gamma, begin, rows, transitions);
+  return transitions;
+}
+
+// Values at s' that choose the next action: the target network's, with Double DQN the online one's. Leaves the target's
+// outputs at s' in the scratch.
+Dqn::ActionValues Dqn::choosing_values(const Stream& stream, int rows, const Scratch& scratch) const {
+  const Network& network = network_.network();
+  network.forward(stream, target(), scratch.next_inputs.input(), rows, false, scratch.workspace,
+                  scratch.target_outputs);
+  if (!config_.double_q) return values_of(stream, scratch.target_outputs, rows, scratch.q);
+  network.forward(stream, online(), scratch.next_inputs.input(), rows, false, scratch.workspace, scratch.outputs);
+  // A copy, because the outputs at s will take this place.
+  action_values(stream, heads_, scratch.outputs, network_.spec().output_stride(), rows, scratch.q,
+                padded_actions(heads_.actions));
+  return {scratch.q, padded_actions(heads_.actions)};
+}
+
+void Dqn::accumulate_tile(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request, int begin,
+                          int rows, int group, const Scratch& scratch) {
   const Network& network = network_.network();
   const NetworkSpec& spec = network_.spec();
-  sample_transitions(stream, sampler, config_.gamma, begin, rows, scratch.transitions);
-  gather_inputs(stream, spec, identity_, sampler.ring, scratch.transitions.next_indices, rows, scratch.next_inputs);
-  network.forward(stream, target_.data, scratch.next_inputs.input(), rows, false, scratch.workspace,
-                  scratch.target_outputs);
-  gather_inputs(stream, spec, identity_, sampler.ring, scratch.transitions.indices, rows, scratch.inputs);
-  network.forward(stream, network_.parameters(), scratch.inputs.input(), rows, true, scratch.workspace,
-                  scratch.outputs);
-  dqn_tile_loss(stream, config_.loss, 1.0f / static_cast<float>(config_.batch_size),
-                {scratch.transitions, scratch.outputs, scratch.target_outputs, spec.output_stride(), action_.count,
-                 rows, scratch.d_outputs, scratch.metrics});
-  network.backward(stream, network_.parameters(), network_.prepared(), scratch.inputs.input(), rows, scratch.d_outputs,
+  const Transitions transitions = sample_tile(stream, ring, request.update, begin, rows, scratch);
+  gather_actions(stream, ring.view(), transitions.indices, rows, scratch.actions);
+  gather_inputs(stream, spec, identity_, ring.view(), transitions.next_indices, rows, scratch.next_inputs);
+  const ActionValues next = choosing_values(stream, rows, scratch);
+  gather_inputs(stream, spec, identity_, ring.view(), transitions.indices, rows, scratch.inputs);
+  network.forward(stream, online(), scratch.inputs.input(), rows, true, scratch.workspace, scratch.outputs);
+  const DqnLoss loss{heads_, config_.loss, config_.kappa, config_.soft ? request.temperature : 0.0f,
+                     1.0f / static_cast<float>(config_.batch_size)};
+  dqn_tile_loss(stream, loss,
+                {.actions = scratch.actions,
+                 .rewards = transitions.rewards,
+                 .discounts = transitions.discounts,
+                 .outputs = scratch.outputs,
+                 .target_outputs = scratch.target_outputs,
+                 .output_stride = spec.output_stride(),
+                 .rows = rows,
+                 .next_q = next.q,
+                 .next_stride = next.stride,
+                 .importance = prioritized_ ? batch_.importance.data + begin : nullptr,
+                 .d_outputs = scratch.d_outputs,
+                 .metrics = scratch.metrics,
+                 .priorities = prioritized_ ? batch_.priorities.data + begin : nullptr});
+  network.backward(stream, online(), network_.prepared(), scratch.inputs.input(), rows, scratch.d_outputs,
                    scratch.workspace, network_.gradients(group), nullptr);
-  add_row_metrics(stream, scratch.metrics, rows, DqnRowMetrics::kSize,
-                  group_metrics_.data + group * DqnRowMetrics::kSize);
+  add_row_metrics(stream, scratch.metrics, rows, prioritized_ ? PriorityRowMetrics::kSize : DqnRowMetrics::kSize,
+                  group_metrics_.data + group * PriorityRowMetrics::kSize);
 }
 
 void Dqn::update_target(const Stream& stream) {
@@ -122,13 +255,22 @@ DqnMetrics Dqn::read_metrics(const Stream& stream) {
   const std::vector<double> sums = to_host(stream, metric_totals_);
   LearnerState state;
   copy_to_host(stream, &state, network_.state(), sizeof state);
-  const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
+  float largest = 0.0f;
+  if (prioritized_) copy_to_host(stream, &largest, prioritized_->maximum().data, sizeof largest);
   fill_zero(stream, metric_totals_.data, metric_totals_.size() * sizeof(double));
-  return {sums[DqnRowMetrics::kLoss] / count,
-          sums[DqnRowMetrics::kQ] / count,
-          sums[DqnRowMetrics::kAbsoluteError] / count,
-          sums[DqnRowMetrics::kTarget] / count,
-          state.gradient_norm,
+  const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
+  const auto mean = [&](int metric) { return sums[static_cast<std::size_t>(metric)] / count; };
+  const double importance = mean(PriorityRowMetrics::kImportance);
+  const double variance = mean(PriorityRowMetrics::kImportanceSquared) - importance * importance;
+  return {mean(DqnRowMetrics::kLoss),
+          mean(DqnRowMetrics::kQ),
+          mean(DqnRowMetrics::kAbsoluteError),
+          mean(DqnRowMetrics::kTarget),
+          static_cast<double>(state.gradient_norm),
+          importance,
+          std::sqrt(std::max(0.0, variance)),
+          mean(PriorityRowMetrics::kPriority),
+          static_cast<double>(largest),
           state.step,
           state.failed != 0};
 }

@@ -1,43 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device steps DQN is made of: epsilon-greedy actions, sampled transitions and the loss of a tile.
+// The device steps DQN is made of: taken actions, expected values of actions, the loss of a tile.
 #pragma once
 
-#include "agents/losses/dqn_loss.h"
-#include "replay/uniform_sampler.h"
+#include "agents/exploration.h"
+#include "agents/value_heads.h"
+#include "replay/transitions.h"
 
 namespace stampede {
 
-// Epsilon-greedy (Mnih et al. 2015, algorithm 1): every action has at least epsilon / A.
-struct EpsilonGreedyRows {
-  const float* outputs;  // [rows, output_stride], Q-values in the first `actions` columns
-  int output_stride, actions;
-  std::uint32_t* records;  // [N, record words]
-  RecordLayout record;
-  int begin, rows;
-};
-void choose_epsilon_greedy(const Stream& stream, const EpsilonGreedyRows& rows, const RandomKey& key, float epsilon);
+// The actions [rows] that were taken at flat ring indices [rows]. Stream-ordered.
+void gather_actions(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,
+                    std::int32_t* actions);
 
-// Transitions of a tile, folded over n steps while sampled.
-struct TransitionTile {
-  std::int32_t* indices;       // [rows], flat ring index of the observation
-  std::int32_t* next_indices;  // [rows], of the bootstrap observation
-  std::int32_t* actions;       // [rows]
-  float* rewards;              // [rows]
-  float* discounts;            // [rows], gamma^k or 0
-};
-// Samples `begin` ... `begin + rows - 1` of the update that the sampler's key names. Stream-ordered.
-void sample_transitions(const Stream& stream, const UniformSampler& sampler, float gamma, int begin, int rows,
-                        const TransitionTile& tile);
+// Expected returns q [rows, stride] of all actions from outputs [rows, output_stride]. Stream-ordered.
+void action_values(const Stream& stream, const ValueHeads& heads, const float* outputs, int output_stride, int rows,
+                   float* q, int stride);
 
-// d_outputs [rows, output_stride] and metrics [DqnRowMetrics::kSize, rows]; every derivative is multiplied by weight.
+// The loss of DQN with its options, as one HD function per row in agents/losses.
+struct DqnLoss {
+  ValueHeads heads;
+  TdLoss td = TdLoss::kHuber;  // without a distribution
+  float kappa = 1.0f;          // of the quantile Huber loss
+  float temperature = 0.0f;    // above 0: soft targets
+  float weight = 1.0f;         // multiplies every derivative
+};
+
+// What prioritised replay adds to DqnRowMetrics. The priority of a row is its absolute temporal-difference error,
+// without clipping (Schaul et al. 2016, section 3.3); for categorical distributions the KL divergence (Hessel et al.
+// 2018, section 3).
+struct PriorityRowMetrics {
+  static constexpr int kPriority = DqnRowMetrics::kSize, kImportance = kPriority + 1;
+  static constexpr int kImportanceSquared = kPriority + 2, kSize = kPriority + 3;
+};
+
+// d_outputs [rows, output_stride] and metrics [DqnRowMetrics::kSize or PriorityRowMetrics::kSize, rows] from the
+// outputs at s and the target's at s'.
 struct DqnTile {
-  TransitionTile transitions;
-  const float* outputs;
-  const float* target_outputs;
-  int output_stride, actions, rows;
+  const std::int32_t* actions;  // [rows]
+  const float* rewards;         // [rows]
+  const float* discounts;       // [rows]
+  const float* outputs;         // [rows, output_stride]
+  const float* target_outputs;  // [rows, output_stride]
+  int output_stride, rows;
+  const float* next_q;  // [rows, next_stride]: values that choose the next action; the online ones for Double DQN
+  int next_stride;
+  const float* importance;  // [rows] weights of prioritised replay, or null
   float* d_outputs;
   float* metrics;
+  float* priorities;  // [rows], or null
 };
-void dqn_tile_loss(const Stream& stream, TdLoss loss, float weight, const DqnTile& tile);
+void dqn_tile_loss(const Stream& stream, const DqnLoss& loss, const DqnTile& tile);
 
 }  // namespace stampede

@@ -65,8 +65,7 @@ struct DiscretePolicyOp {
     const int actions = tile.policy.actions;
     float values[kMaxActions];
     smaller_values(tile.q, r, actions, values);
-    float* const d_logits =
-        tile.d_logits + static_cast<std::size_t>(r) * static_cast<std::size_t>(tile.policy.stride);
+    float* const d_logits = tile.d_logits + static_cast<std::size_t>(r) * static_cast<std::size_t>(tile.policy.stride);
     for (int j = actions; j < tile.policy.stride; ++j) d_logits[j] = 0.0f;
     float metrics[SacRowMetrics::kSize];
     discrete_policy_gradient(tile.policy.row(r), values, actions, *tile.alpha, tile.weight, d_logits, metrics);

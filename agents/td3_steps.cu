@@ -110,8 +110,8 @@ struct Td3PolicyGradientOp {
 
   HD void operator()(int r) const {
     const int n = g.chosen.code.size;
-    const std::size_t offset = static_cast<std::size_t>(r) * static_cast<std::size_t>(g.chosen.stride) +
-                               static_cast<std::size_t>(g.obs_size);
+    const std::size_t offset =
+        static_cast<std::size_t>(r) * static_cast<std::size_t>(g.chosen.stride) + static_cast<std::size_t>(g.obs_size);
     const float* const action = g.chosen.features + offset;
     const float* const d_action = g.d_critic_inputs + offset;
     float* const d_out = g.d_outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(g.actor.stride);

@@ -21,9 +21,9 @@ int tile_rows(const Stream& stream, const Network& network, int batch) {
 }
 
 TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config,
-                                   int max_groups, Arena& arena)
+                                   int max_groups, Arena& arena, std::size_t extra)
     : network_(std::move(network)), config_(config) {
-  const std::size_t count = spec().parameter_count();
+  const std::size_t count = spec().parameter_count() + extra;
   parameters_ = arena.take<float>(count);
   first_moment_ = arena.take<float>(count);
   second_moment_ = arena.take<float>(count);
@@ -42,7 +42,7 @@ TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const
 }
 
 void TrainableNetwork::take_gradients(int max_groups, Arena& arena) {
-  const std::size_t count = spec().parameter_count();
+  const std::size_t count = parameters_.size();
   gradients_ = arena.take<float>(count * static_cast<std::size_t>(max_groups));
   scratch_ = arena.take<float>(optimizer_scratch_size(count));
   prepared_ = arena.take<float>(network_->prepared_size());
@@ -55,7 +55,7 @@ void TrainableNetwork::initialize(const Stream& stream, std::uint64_t seed) {
 }
 
 void TrainableNetwork::load(const Stream& stream, const float* host) {
-  copy_to_device(stream, parameters_.data, host, parameters_.size() * sizeof(float));
+  copy_to_device(stream, parameters_.data, host, spec().parameter_count() * sizeof(float));
   refresh(stream);
 }
 
@@ -63,19 +63,23 @@ void TrainableNetwork::clear_gradients(const Stream& stream, int group) const {
   fill_zero(stream, gradients(group), spec().parameter_count() * sizeof(float));
 }
 
-void TrainableNetwork::refresh(const Stream& stream) {
-  network_->prepare_backward(stream, parameters_.data, prepared_.data);
+void TrainableNetwork::refresh(const Stream& stream, const float* parameters) {
+  network_->prepare_backward(stream, parameters, prepared_.data);
+}
+
+void TrainableNetwork::step(const Stream& stream, int groups, float learning_rate) {
+  const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
+                               second_moment_.data, scratch_.data,   parameters_.size()};
+  optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
 }
 
 float TrainableNetwork::combine_gradients(const Stream& stream, int groups, float scale) const {
-  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, spec().parameter_count()};
+  const OptimizerBlocks blocks{nullptr, gradients_.data, nullptr, nullptr, scratch_.data, parameters_.size()};
   return cpu_combine_gradients(stream, blocks, groups, scale);
 }
 
 void TrainableNetwork::update(const Stream& stream, int groups, float learning_rate) {
-  const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
-                               second_moment_.data, scratch_.data,   spec().parameter_count()};
-  optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
+  step(stream, groups, learning_rate);
   refresh(stream);
 }
 

@@ -50,7 +50,10 @@ void for_each_group(const Stream& stream, int batch, int groups, const Work& wor
 
 class TrainableNetwork {
  public:
-  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups, Arena& arena);
+  // extra: floats trained with the network's parameters and lying behind them, a multiple of 16, such as the sigmas of
+  // noisy layers. Whoever adds them writes their gradients.
+  TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups, Arena& arena,
+                   std::size_t extra = 0);
   // A part of `whole` trained by itself: `network` computes it from the parameters that start at `offset` of whole's.
   // Parameters, moments and learner state are whole's own, gradients are not.
   TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config, int max_groups,
@@ -60,12 +63,10 @@ class TrainableNetwork {
   const NetworkSpec& spec() const { return network_->spec(); }
   const float* parameters() const { return parameters_.data; }
   const float* prepared() const { return prepared_.data; }
-  float* gradients(int group) const {
-    return gradients_.data + static_cast<std::size_t>(group) * spec().parameter_count();
-  }
-  // Of the first groups, side by side: [groups, P]. After an update the first holds their sum.
+  float* gradients(int group) const { return gradients_.data + static_cast<std::size_t>(group) * parameters_.size(); }
+  // Of the first groups, side by side: [groups, P + extra]. After an update the first holds their sum.
   View<float> gradient_block(int groups) const {
-    return {gradients_.data, {static_cast<std::size_t>(groups) * spec().parameter_count()}};
+    return {gradients_.data, {static_cast<std::size_t>(groups) * parameters_.size()}};
   }
   // backward() adds: a group's block is cleared before its first tile.
   void clear_gradients(const Stream& stream, int group) const;
@@ -76,7 +77,11 @@ class TrainableNetwork {
   void load(const Stream& stream, const float* host);
   // One optimiser step from the first `groups` gradient blocks, then what backward() needs. Stream-ordered.
   void update(const Stream& stream, int groups, float learning_rate);
-  void refresh(const Stream& stream);
+  // Only the optimiser step.
+  void step(const Stream& stream, int groups, float learning_rate);
+  // What backward() needs for the network's own parameters, or for others [parameter_count] in their place.
+  void refresh(const Stream& stream) { refresh(stream, parameters_.data); }
+  void refresh(const Stream& stream, const float* parameters);
   // The first half of an update, CPU only: the sum of the first `groups` gradient blocks, times scale, is in the first
   // one. Returns its norm.
   float combine_gradients(const Stream& stream, int groups, float scale) const;
@@ -91,8 +96,8 @@ class TrainableNetwork {
 
   std::shared_ptr<const Network> network_;
   OptimizerConfig config_;
-  View<float> parameters_, first_moment_, second_moment_;  // [P]
-  View<float> gradients_;                                  // [groups, P]
+  View<float> parameters_, first_moment_, second_moment_;  // [P + extra]
+  View<float> gradients_;                                  // [groups, P + extra]
   View<float> scratch_, prepared_;
   View<LearnerState> state_;
 };

@@ -8,6 +8,7 @@ void register_env_benchmarks();
 void register_mlp_benchmarks();
 void register_replay_benchmarks();
 void register_train_benchmarks();
+void register_tabular_benchmarks();
 void register_async_benchmarks();
 void register_process_benchmarks();
 void register_sac_benchmarks();

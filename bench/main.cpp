@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   stampede::register_mlp_benchmarks();
   stampede::register_replay_benchmarks();
   stampede::register_train_benchmarks();
+  stampede::register_tabular_benchmarks();
   stampede::register_async_benchmarks();
   stampede::register_sac_benchmarks();
   stampede::register_process_benchmarks();

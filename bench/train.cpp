@@ -81,11 +81,12 @@ void bench_pqn(benchmark::State& state, int environments, bool layer_norm, int t
   state.SetItemsProcessed(trainer->env_steps() - before);
 }
 
-void bench_dqn(benchmark::State& state, int width, int batch, int threads) {
+void bench_dqn(benchmark::State& state, const char* algorithm, int width, int batch, int threads) {
   const EnvRegistry registry = builtin_environments();
   const std::string hidden = std::to_string(width) + "," + std::to_string(width);
   constexpr int kUpdates = 64;
-  const auto trainer = make_trainer(registry, "dqn", "CartPole-v1", threads,
+  const bool plain = std::string_view(algorithm) == "dqn";  // the others keep the options of their presets
+  const auto trainer = make_trainer(registry, algorithm, "CartPole-v1", threads,
                                     {{"num_envs", "8"},
                                      {"hidden", hidden},
                                      {"batch_size", std::to_string(batch)},
@@ -93,11 +94,11 @@ void bench_dqn(benchmark::State& state, int width, int batch, int threads) {
                                      {"learning_starts", "1000"},
                                      {"train_interval", "128"},
                                      {"gradient_steps", std::to_string(kUpdates)},
-                                     {"n_step", "1"},
                                      {"activation", "relu"},
                                      {"loss", "huber"},
                                      {"total_steps", "1000000000"},
-                                     {"schedule_steps", "100000"}});
+                                     {"schedule_steps", "100000"},
+                                     {plain ? "n_step" : "loss", plain ? "1" : "huber"}});
   while (trainer->updates() < kUpdates) trainer->iterate();
   const std::int64_t before = trainer->updates();
   for (auto _ : state) trainer->iterate();
@@ -156,10 +157,14 @@ void register_train_benchmarks() {
     benchmark::RegisterBenchmark((name + suffix).c_str(), bench_pqn, 1024, true, threads)->UseRealTime();
     benchmark::RegisterBenchmark((name + "/plain" + suffix).c_str(), bench_pqn, 1024, false, threads)->UseRealTime();
   }
-  for (const int width : {64, 256}) {
-    for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
-      const std::string name = "train/dqn/updates/" + std::to_string(width) + "x" + std::to_string(width) + "/64";
-      benchmark::RegisterBenchmark(with_threads(name, threads).c_str(), bench_dqn, width, 64, threads)->UseRealTime();
+  for (const char* algorithm : {"dqn", "rainbow"}) {
+    for (const int width : {64, 256}) {
+      for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
+        const std::string size = std::to_string(width) + "x" + std::to_string(width) + "/64";
+        const std::string name = "train/" + std::string(algorithm) + "/updates/" + size;
+        benchmark::RegisterBenchmark(with_threads(name, threads).c_str(), bench_dqn, algorithm, width, 64, threads)
+            ->UseRealTime();
+      }
     }
   }
 }

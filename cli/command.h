@@ -30,6 +30,7 @@ int plot_command(const CommandContext& context, std::span<const std::string> wor
 int list_command(const CommandContext& context, std::span<const std::string> words);
 int trace_command(const CommandContext& context, std::span<const std::string> words);
 int table_command(const CommandContext& context, std::span<const std::string> words);
+int solve_command(const CommandContext& context, std::span<const std::string> words);
 
 // The whole program on a registry, which may hold environments from outside this tree. Prints errors as one line on
 // stderr. Returns the exit code: 0, 1 (run time) or 2 (usage).

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "cli/argument_parser.h"
+#include "cli/band_figure.h"
 #include "cli/command.h"
 #include "cli/curve_figure.h"
 #include "cli/gnuplot.h"
@@ -14,11 +15,13 @@
 namespace stampede {
 namespace {
 
-constexpr std::string_view kUsage = "stampede plot RUN... [--out FILE.png|FILE.svg]";
+constexpr std::string_view kUsage = "stampede plot RUN... [--bands] [--out FILE.png|FILE.svg]";
 constexpr std::string_view kSummary =
     "Draws training return, evaluation return and episode duration of the runs over each other.\n"
-    "The picture is curves.png in the run's folder, for several runs in the current one.";
+    "The picture is curves.png in the run's folder, for several runs in the current one.\n"
+    "--bands compares settings instead: each folder that `train --seeds` made is one curve.";
 constexpr OptionSpec kOptions[] = {
+    {"bands", "", "mean evaluation return of each folder's seeds with a 95 % bootstrap band"},
     {"out", "FILE", "where to draw; .png or .svg"},
 };
 
@@ -41,6 +44,23 @@ std::vector<std::string> runs_of(const std::string& folder) {
   return runs;
 }
 
+std::string curves_script(const std::vector<std::string>& folders, std::string_view terminal) {
+  std::vector<RunCurves> runs;
+  for (const std::string& folder : folders) {
+    for (const std::string& run : runs_of(folder)) runs.push_back(read_run_curves(run));
+  }
+  return curve_figure_script(runs, terminal);
+}
+
+std::string bands_script(const std::vector<std::string>& folders, std::string_view terminal) {
+  std::vector<NamedBand> bands;
+  for (const std::string& folder : folders) {
+    const std::string name = std::filesystem::weakly_canonical(folder).filename().string();
+    bands.push_back(read_band(name, runs_of(folder)));
+  }
+  return band_figure_script(bands, terminal);
+}
+
 }  // namespace
 
 int plot_command(const CommandContext&, std::span<const std::string> words) {
@@ -56,11 +76,8 @@ int plot_command(const CommandContext&, std::span<const std::string> words) {
   const std::string path =
       arguments.value("out").value_or(folders.size() == 1 ? folders[0] + "/curves.png" : "curves.png");
   const std::string_view terminal = terminal_of(path);
-  std::vector<RunCurves> runs;
-  for (const std::string& folder : folders) {
-    for (const std::string& run : runs_of(folder)) runs.push_back(read_run_curves(run));
-  }
-  run_gnuplot(find_gnuplot(), curve_figure_script(runs, terminal), path);
+  run_gnuplot(find_gnuplot(),
+              arguments.flag("bands") ? bands_script(folders, terminal) : curves_script(folders, terminal), path);
   out << path << '\n';
   return 0;
 }

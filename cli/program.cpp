@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"list", "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]: what there is", list_command},
     {"trace", "trace ENVIRONMENT: steps one environment and prints CSV", trace_command},
     {"table", "table ENVIRONMENT: transition table of a tabular environment as CSV", table_command},
+    {"solve", "solve ENVIRONMENT: exact values and policy of a tabular environment", solve_command},
 };
 
 // What the launcher does itself, because it needs the source tree.

@@ -4,8 +4,8 @@
 
 #include "cli/command.h"
 #include "cli/env_arguments.h"
-#include "kernels/error.h"
 #include "train/parse_value.h"
+#include "train/transition_model.h"
 
 namespace stampede {
 namespace {
@@ -14,15 +14,6 @@ constexpr std::string_view kUsage = "stampede table ENV [--param NAME=VALUE]..."
 constexpr OptionSpec kOptions[] = {
     {"param", "NAME=VALUE", "an environment parameter; may be given several times"},
 };
-
-void check_tabular(const EnvRegistry& registry, const EnvEntry& entry) {
-  if (entry.transitions) return;
-  std::string tabular;
-  for (const EnvEntry& other : registry.entries()) {
-    if (other.transitions) tabular += (tabular.empty() ? "" : ", ") + std::string(other.spec.id);
-  }
-  throw UsageError(std::string(entry.spec.id) + " has no transition table; these have: " + tabular);
-}
 
 }  // namespace
 

@@ -89,6 +89,8 @@ concept Environment =
 //   static void check(const Params&)                 throws UsageError for parameters that do not fit together
 //   template <class Sink> static void transitions(const Params&, int state, int action, Sink&& sink)
 //       tabular environments: sink(double probability, int next_state, double reward, bool terminated) in Gymnasium's order
+//   template <class Sink> static void start_states(const Params&, Sink&& sink)
+//       with transitions: sink(double probability, int state) for every state that reset may draw
 // clang-format on
 
 }  // namespace stampede

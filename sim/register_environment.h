@@ -92,6 +92,13 @@ EnvEntry make_entry(const EnvSpec& spec) {
       });
       return outcomes;
     };
+    entry.start_states = [spec](const EnvParameters& parameters) {
+      std::vector<StartState> starts;
+      E::start_states(resolve_params<E>(spec, parameters), [&](double probability, int state) {
+        starts.push_back({probability, state});
+      });
+      return starts;
+    };
   }
   return entry;
 }

@@ -37,6 +37,11 @@ struct Transition {
   bool terminated;
 };
 
+struct StartState {
+  double probability;
+  int state;
+};
+
 struct EnvEntry {
   EnvSpec spec;
   std::vector<ParamInfo> params;
@@ -50,6 +55,8 @@ struct EnvEntry {
   std::function<EnvSpec(const EnvParameters&)> resolve;
   // Outcomes of (state, action); empty function unless the environment is tabular.
   std::function<std::vector<Transition>(const EnvParameters&, int state, int action)> transitions;
+  // Where episodes start; empty function unless the environment is tabular.
+  std::function<std::vector<StartState>(const EnvParameters&)> start_states;
 };
 
 class EnvRegistry {

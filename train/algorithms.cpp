@@ -6,21 +6,23 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
+#include "train/dqn_keys.h"
 #include "train/a2c_trainer.h"
 #include "train/a3c_trainer.h"
 #include "train/async_keys.h"
 #include "train/async_q_trainer.h"
 #include "train/dqn_trainer.h"
-#include "train/policy_keys.h"
 #include "train/off_policy_trainer.h"
+#include "train/policy_keys.h"
 #include "train/ppo_trainer.h"
 #include "train/pqn_trainer.h"
 #include "train/presets.h"
 #include "train/reinforce_trainer.h"
-#include "train/trpo_trainer.h"
 #include "train/sac_discrete_trainer.h"
 #include "train/sac_trainer.h"
 #include "train/td3_trainer.h"
+#include "train/td_trainer.h"
+#include "train/trpo_trainer.h"
 
 namespace stampede {
 namespace {
@@ -38,6 +40,24 @@ constexpr AlgorithmEntry kAlgorithms[] = {
     {"async_nstep_q", "async_q", "Asynchronous n-step Q-learning on CPU threads (Mnih et al. 2016)", true, false,
      async_q_keys, make_async_q_trainer, async_batch_rows},
     {"dqn", "dqn", "Deep Q-learning (Mnih et al. 2015)", true, false, dqn_keys, make_dqn_trainer, dqn_batch_rows},
+    {"double_dqn", "dqn", "Double DQN (van Hasselt et al. 2016)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"dueling_dqn", "dqn", "Dueling networks with Double DQN (Wang et al. 2016)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"per_dqn", "dqn", "DQN with prioritised experience replay (Schaul et al. 2016)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"rainbow", "dqn", "Rainbow: all options of DQN at once (Hessel et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"nstep_dqn", "dqn", "DQN with n-step returns (Sutton 1988; Hessel et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"noisy_dqn", "dqn", "DQN exploring with noisy layers (Fortunato et al. 2018)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
+    {"c51", "dqn", "Categorical distributional DQN (Bellemare et al. 2017)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"qr_dqn", "dqn", "Quantile regression DQN (Dabney et al. 2018)", true, false, dqn_keys, make_dqn_trainer,
+     dqn_batch_rows},
+    {"soft_q", "dqn", "Soft Q-learning with discrete actions (Haarnoja et al. 2017)", true, false, dqn_keys,
+     make_dqn_trainer, dqn_batch_rows},
     {"ddpg", "td3", "Deep deterministic policy gradients (Lillicrap et al. 2016)", true, true, td3_keys,
      make_td3_trainer, off_policy_batch_rows},
     {"td3", "td3", "Twin delayed deterministic policy gradients (Fujimoto et al. 2018)", false, true, td3_keys,
@@ -50,6 +70,24 @@ constexpr AlgorithmEntry kAlgorithms[] = {
      sac_discrete_keys, make_sac_discrete_trainer, off_policy_batch_rows},
     {"ppo", "ppo", "Proximal policy optimization (Schulman et al. 2017)", true, true, ppo_keys, make_ppo_trainer,
      ppo_batch_rows},
+    {"q_learning", "tabular", "Q-learning with a table (Watkins 1989), Double Q (van Hasselt 2010)", true, false,
+     tabular_keys, make_tabular_trainer, td_batch_rows},
+    {"sarsa", "tabular", "SARSA with a table (Rummery & Niranjan 1994)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"expected_sarsa", "tabular", "Expected SARSA with a table (van Seijen et al. 2009)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"soft_q_tabular", "tabular", "Soft Q-learning with a table (Haarnoja et al. 2017)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"mc_control", "tabular", "Monte Carlo control with a table (Sutton & Barto 2018, section 5.4)", true, false,
+     tabular_keys, make_tabular_trainer, td_batch_rows},
+    {"dyna_q", "tabular", "Dyna-Q: Q-learning that plans with a learnt model (Sutton 1990)", true, false, tabular_keys,
+     make_tabular_trainer, td_batch_rows},
+    {"linear_q", "linear", "Q-learning with linear features (Sutton & Barto 2018, chapter 9)", true, false, linear_keys,
+     make_linear_trainer, td_batch_rows},
+    {"linear_sarsa", "linear", "Semi-gradient SARSA with linear features (Sutton & Barto 2018, section 10.1)", true,
+     false, linear_keys, make_linear_trainer, td_batch_rows},
+    {"linear_expected_sarsa", "linear", "Expected SARSA with linear features (Sutton & Barto 2018, section 10.1)", true,
+     false, linear_keys, make_linear_trainer, td_batch_rows},
     {"ppo_kl", "ppo", "PPO with an adaptive KL penalty (Schulman et al. 2017, section 4)", true, true, ppo_keys,
      make_ppo_trainer, ppo_batch_rows},
     {"reinforce", "reinforce", "REINFORCE with a baseline (Williams 1992)", true, true, reinforce_keys,

@@ -102,15 +102,20 @@ EvaluationResult CollectingTrainer::evaluate(std::uint64_t seed, EvaluationMode 
                          [&](const Stream& stream, const EvaluationActs& acts) { evaluate_acts(stream, acts, mode); });
 }
 
+void CollectingTrainer::add_parameter_blocks(const std::string& name, View<float> view, const NetworkSpec& spec,
+                                             std::vector<StateBlock>& blocks) {
+  const std::size_t count = spec.parameter_count();
+  blocks.push_back({name, StateBlock::Type::kF32, {count}, view.data, &spec});
+  if (view.size() == count) return;
+  blocks.push_back({name + ".extra", StateBlock::Type::kF32, {view.size() - count}, view.data + count});
+}
+
 void CollectingTrainer::add_network_blocks(TrainableNetwork& network, const std::string& prefix,
                                            std::vector<StateBlock>& blocks) {
-  const NetworkSpec* spec = &network.spec();
-  const auto add = [&](const char* name, View<float> view) {
-    blocks.push_back({prefix + name, StateBlock::Type::kF32, {view.size()}, view.data, spec});
-  };
-  add("parameters", network.parameter_block());
-  add("first_moment", network.first_moment());
-  add("second_moment", network.second_moment());
+  const NetworkSpec& spec = network.spec();
+  add_parameter_blocks(prefix + "parameters", network.parameter_block(), spec, blocks);
+  add_parameter_blocks(prefix + "first_moment", network.first_moment(), spec, blocks);
+  add_parameter_blocks(prefix + "second_moment", network.second_moment(), spec, blocks);
   const View<LearnerState> state = network.state_block();
   blocks.push_back({prefix + "learner_state", StateBlock::Type::kU8, {sizeof(LearnerState)}, state.data});
 }

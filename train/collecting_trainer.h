@@ -43,6 +43,9 @@ class CollectingTrainer : public Trainer {
   // Most rows of one act() call, in training or evaluation.
   int act_rows() const;
   int workers() const { return stream_.threads(); }
+  // A block of the network's parameters, and what lies behind them in the same view as a block of its own.
+  static void add_parameter_blocks(const std::string& name, View<float> view, const NetworkSpec& spec,
+                                   std::vector<StateBlock>& blocks);
   // Blocks that a checkpoint keeps of a trainable network.
   static void add_network_blocks(TrainableNetwork& network, const std::string& prefix, std::vector<StateBlock>& blocks);
 

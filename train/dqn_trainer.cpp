@@ -3,26 +3,12 @@
 
 #include <string>
 
-#include "agents/dqn.h"
-#include "kernels/error.h"
 #include "train/collecting_trainer.h"
+#include "train/dqn_keys.h"
 #include "train/env_blocks.h"
-#include "train/shared_keys.h"
 
 namespace stampede {
 namespace {
-
-DqnConfig dqn_config(const Config& config) {
-  DqnConfig dqn;
-  dqn.gamma = static_cast<float>(config.real("gamma"));
-  dqn.batch_size = static_cast<int>(config.integer("batch_size"));
-  dqn.n_step = static_cast<int>(config.integer("n_step"));
-  dqn.loss = config.text("loss") == "huber" ? TdLoss::kHuber : TdLoss::kSquared;
-  dqn.target_tau = static_cast<float>(config.real("target_tau"));
-  dqn.network = network_shape(config);
-  dqn.optimizer = optimizer_config(config);
-  return dqn;
-}
 
 class DqnTrainer final : public CollectingTrainer {
  public:
@@ -30,7 +16,8 @@ class DqnTrainer final : public CollectingTrainer {
       : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
         config_(dqn_config(setup.config)),
         learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
-        epsilon_(epsilon_schedule(setup.config)),
+        beta_(importance_schedule(setup.config)),
+        exploration_(exploration_schedule(setup.config)),
         learning_starts_(setup.config.integer("learning_starts")),
         train_interval_(setup.config.integer("train_interval")),
         gradient_steps_(setup.config.integer("gradient_steps")),
@@ -49,8 +36,14 @@ class DqnTrainer final : public CollectingTrainer {
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/td_loss",       "losses/q_values", "losses/absolute_td_error", "losses/td_target",
-            "losses/gradient_norm", "charts/epsilon",  "charts/learning_rate"};
+    std::vector<std::string> names{"losses/td_loss",     "losses/q_values",      "losses/absolute_td_error",
+                                   "losses/td_target",   "losses/gradient_norm", "charts/epsilon",
+                                   "charts/temperature", "charts/learning_rate"};
+    if (config_.prioritized) {
+      names.insert(names.end(), {"losses/importance_weight", "losses/importance_weight_std", "losses/priority",
+                                 "losses/priority_max", "charts/beta"});
+    }
+    return names;
   }
 
  protected:
@@ -62,8 +55,8 @@ class DqnTrainer final : public CollectingTrainer {
   void initialize_agent() override { dqn_->initialize(stream_); }
 
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override {
-    const float epsilon = mode == EvaluationMode::kGreedy ? 0.0f : static_cast<float>(epsilon_.end);
-    dqn_->act(stream, {acts.obs, acts.records, acts.begin, acts.end, acts.row, acts.worker, epsilon, acts.seed});
+    const Exploration exploration = mode == EvaluationMode::kGreedy ? Exploration{} : exploration_.at_end();
+    dqn_->act(stream, {acts.obs, acts.records, acts.begin, acts.end, acts.row, acts.worker, exploration, acts.seed});
   }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {
@@ -74,88 +67,77 @@ class DqnTrainer final : public CollectingTrainer {
                       {"losses/absolute_td_error", m.mean_absolute_error},
                       {"losses/td_target", m.mean_target},
                       {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/epsilon", epsilon_at(rows())},
+                      {"charts/epsilon", static_cast<double>(exploration_at(rows()).epsilon)},
+                      {"charts/temperature", exploration_.temperature.at(rows())},
                       {"charts/learning_rate", learning_rate_.at(rows())}};
+    if (!config_.prioritized) return;
+    metrics.values.insert(metrics.values.end(), {{"losses/importance_weight", m.mean_importance},
+                                                 {"losses/importance_weight_std", m.importance_deviation},
+                                                 {"losses/priority", m.mean_priority},
+                                                 {"losses/priority_max", m.largest_priority},
+                                                 {"charts/beta", beta_.at(rows())}});
   }
 
   std::vector<StateBlock> agent_blocks() override {
     std::vector<StateBlock> blocks;
     add_network_blocks(dqn_->network(), "network.", blocks);
-    const View<float> target = dqn_->target_parameters();
-    blocks.push_back(
-        {"target.parameters", StateBlock::Type::kF32, {target.size()}, target.data, &dqn_->network().spec()});
+    add_parameter_blocks("target.parameters", dqn_->target_parameters(), dqn_->network().spec(), blocks);
+    if (PrioritizedSampler* const sampler = dqn_->prioritized()) {
+      const auto add = [&](const char* name, View<float> view) {
+        if (view.size() > 0) blocks.push_back({name, StateBlock::Type::kF32, {view.size()}, view.data});
+      };
+      add("replay.priorities", sampler->priorities());
+      add("replay.largest_priority", sampler->maximum());
+      add("replay.errors", sampler->errors());
+      add("replay.rank_table", sampler->rank_table());
+    }
     return blocks;
   }
 
-  void agent_restored() override { dqn_->network().refresh(stream_); }
+  void agent_restored() override {
+    dqn_->network().refresh(stream_);
+    if (dqn_->prioritized()) dqn_->prioritized()->restored(stream_, *ring_);
+  }
 
  private:
   // Actions are random until learning starts.
-  double epsilon_at(std::int64_t row) const { return row < learning_starts_ ? 1.0 : epsilon_.at(row); }
+  Exploration exploration_at(std::int64_t row) const {
+    return row < learning_starts_ ? Exploration{.epsilon = 1.0f} : exploration_.at(row, environments_);
+  }
 
   void step() {
     const std::int64_t row = ring_->head();
     const int slot = ring_->slot(row), next = ring_->slot(row + 1);
-    const auto epsilon = static_cast<float>(epsilon_at(row * environments_));
+    const Exploration exploration = exploration_at(row * environments_);
+    dqn_->prepare_acting(stream_, static_cast<std::uint64_t>(row));
     for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
-      dqn_->act(stream,
-                {ring_->obs(slot), ring_->records(slot), begin, end, static_cast<std::uint64_t>(row), worker, epsilon});
+      dqn_->act(stream, {ring_->obs(slot), ring_->records(slot), begin, end, static_cast<std::uint64_t>(row), worker,
+                         exploration});
       env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
     });
     ring_->advance();
+    dqn_->store(stream_, *ring_);
     ring_head_ = ring_->head();
   }
 
   void update() {
-    dqn_->learn(stream_, *ring_, static_cast<std::uint64_t>(updates_), static_cast<float>(learning_rate_.at(rows())));
+    dqn_->learn(stream_, *ring_,
+                {.update = static_cast<std::uint64_t>(updates_),
+                 .learning_rate = static_cast<float>(learning_rate_.at(rows())),
+                 .temperature = static_cast<float>(exploration_.temperature.at(rows())),
+                 .beta = static_cast<float>(beta_.at(rows()))});
     ++updates_;
     if (updates_ % target_interval_ == 0) dqn_->update_target(stream_);
   }
 
   DqnConfig config_;
-  Schedule learning_rate_, epsilon_;
+  Schedule learning_rate_, beta_;
+  ExplorationSchedule exploration_;
   std::int64_t learning_starts_, train_interval_, gradient_steps_, target_interval_;
   std::unique_ptr<Dqn> dqn_;
 };
 
 }  // namespace
-
-KeyList dqn_keys() {
-  using enum ConfigType;
-  static constexpr ConfigKey kKeys[] = {
-      {.name = "n_step",
-       .type = kInteger,
-       .default_text = "1",
-       .min = 1,
-       .max = 1000,
-       .help = "steps folded into a target"},
-      {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
-      {.name = "target_interval",
-       .type = kInteger,
-       .default_text = "500",
-       .min = 1,
-       .max = 1e12,
-       .help = "updates between target network updates"},
-      {.name = "target_tau",
-       .default_text = "1",
-       .min = 0,
-       .max = 1,
-       .help = "1 copies the network, below 1 averages (Polyak)",
-       .above_min = true},
-      {.name = "loss",
-       .type = kChoice,
-       .default_text = "huber",
-       .choices = "huber|squared",
-       .help = "of the temporal-difference error"},
-  };
-  KeyList keys(std::begin(kKeys), std::end(kKeys));
-  for (const KeyList& group : {replay_keys(), epsilon_keys(), optimizer_keys(), network_keys()}) append(keys, group);
-  set_default(keys, "learning_rate", "0.0005");
-  set_default(keys, "max_grad_norm", "10");
-  set_default(keys, "activation", "relu");
-  set_default(keys, "initialization", "kaiming_uniform");
-  return keys;
-}
 
 std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup) { return std::make_unique<DqnTrainer>(setup); }
 

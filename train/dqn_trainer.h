@@ -8,8 +8,6 @@
 
 namespace stampede {
 
-std::vector<ConfigKey> dqn_keys();
-
 // Throws UsageError for values that do not fit together.
 std::unique_ptr<Trainer> make_dqn_trainer(const TrainerSetup& setup);
 

@@ -28,11 +28,10 @@ void OffPolicyTrainer::step() {
   const std::int64_t row = ring_->head();
   const int slot = ring_->slot(row), next = ring_->slot(row + 1);
   const std::uint32_t* const previous = ring_->stored_rows() > 0 ? ring_->records(ring_->slot(row - 1)) : nullptr;
-  const ActMode mode =
-      random_warmup_ && row * environments_ < learning_starts_ ? ActMode::kRandom : ActMode::kExplore;
+  const ActMode mode = random_warmup_ && row * environments_ < learning_starts_ ? ActMode::kRandom : ActMode::kExplore;
   for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
-    act(stream, {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row), worker,
-                 mode});
+    act(stream,
+        {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row), worker, mode});
     env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
   });
   ring_->advance();

@@ -35,9 +35,9 @@ class SacTrainer final : public OffPolicyTrainer {
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/critic_loss",          "losses/q_values",   "losses/absolute_td_error",
-            "losses/td_target",            "losses/policy_loss", "losses/entropy",
-            "losses/value_loss",           "losses/alpha",      "losses/critic_gradient_norm",
+    return {"losses/critic_loss",         "losses/q_values",     "losses/absolute_td_error",
+            "losses/td_target",           "losses/policy_loss",  "losses/entropy",
+            "losses/value_loss",          "losses/alpha",        "losses/critic_gradient_norm",
             "losses/actor_gradient_norm", "charts/learning_rate"};
   }
 

@@ -190,6 +190,7 @@ class Session {
     last_env_steps_ = trainer_->env_steps();
     TrainerMetrics metrics = trainer_->read_metrics();
     if (metrics.failed) fail_on_nan();
+    if (metrics.finished) finished_ = true;
     note_episodes(metrics.episodes);
     MetricsRow row;
     row.env_step = last_env_steps_;
@@ -348,7 +349,8 @@ int resolve_threads(const AlgorithmEntry& algorithm, const Config& config) {
   // Forward and backward: 6 floating-point operations per weight and row. Below half a millisecond of one core, waking
   // and waiting for others costs about what they bring, and far more when they are busy with something else.
   constexpr std::int64_t kWorthSharing = 50'000'000;
-  const std::vector<std::int64_t> hidden = config.integers("hidden");
+  const std::vector<std::int64_t> hidden =
+      config.has("hidden") ? config.integers("hidden") : std::vector<std::int64_t>{};
   std::int64_t weights = 64;
   for (std::size_t k = 1; k < hidden.size(); ++k) weights += hidden[k - 1] * hidden[k];
   return 6 * weights * algorithm.batch_rows(config) < kWorthSharing ? 1 : available_cores();

@@ -41,7 +41,8 @@ struct TrainerMetrics {
   std::vector<std::pair<std::string, double>> values;  // "losses/policy_loss", ...
   std::vector<Episode> episodes;                       // the most recent that ended since the last read
   std::int64_t finished_episodes = 0;
-  bool failed = false;  // a loss was not finite; parameters are the last good ones
+  bool finished = false;  // nothing is left to learn: every learner has had its episodes
+  bool failed = false;    // a loss was not finite; parameters are the last good ones
 };
 
 enum class EvaluationMode { kGreedy, kStochastic };

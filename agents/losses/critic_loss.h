@@ -15,9 +15,7 @@ struct CriticRowMetrics {
 };
 
 // Clipped double Q-learning: the critic with the smaller value. stride: floats from one critic's value to the next's.
-HD int smallest_critic(const float* q, int critics, int stride) {
-  return critics > 1 && q[stride] < q[0] ? 1 : 0;
-}
+HD int smallest_critic(const float* q, int critics, int stride) { return critics > 1 && q[stride] < q[0] ? 1 : 0; }
 
 // The sum over critics of 1/2 (Q_k - target)^2: d_q[k * stride], times weight; q is the mean in the metrics.
 HD void critic_gradient(const float* q, int critics, int stride, float target, float weight, float* d_q,

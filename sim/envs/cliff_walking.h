@@ -66,6 +66,10 @@ struct CliffWalking {
       sink(1.0 / (1 + 2 * turn), cliff ? kStart : entered, cliff ? -100.0 : -1.0, entered == kGoal);
     }
   }
+  template <class Sink>
+  static void start_states(const Params&, Sink&& sink) {
+    sink(1.0, kStart);
+  }
 
  private:
   HD static bool is_cliff(std::int32_t cell) { return (cell > kStart) & (cell < kGoal); }

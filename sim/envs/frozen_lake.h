@@ -136,6 +136,12 @@ struct FrozenLake {
       sink(turn ? probability : 1.0, entered, reward, tile >= kHole);
     }
   }
+  template <class Sink>
+  static void start_states(const Params& p, Sink&& sink) {
+    for (std::int32_t s = 0; s < p.map.rows * p.map.columns; ++s) {
+      if (p.map.tile(s) == kStart) sink(1.0 / p.map.starts, s);
+    }
+  }
 
  private:
   // Throws UsageError unless the rows are of equal length, at most kMaxCells cells of S F H G in all, with a start.

@@ -73,6 +73,10 @@ struct GridWorld {
     const double dense = goal ? 1.0 : 1.0 / std::sqrt(static_cast<double>(squared_distance(entered)));
     sink(1.0, entered, p.dense ? dense : (goal ? 1.0 : 0.0), goal);
   }
+  template <class Sink>
+  static void start_states(const Params&, Sink&& sink) {
+    sink(1.0, 0);
+  }
 
  private:
   HD static std::int32_t squared_distance(std::int32_t index) {

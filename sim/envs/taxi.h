@@ -113,6 +113,13 @@ struct Taxi {
     emit(lateral, moves ? neighbour(ride.cell, left_of(action)) : ride.cell);
     emit(lateral, moves ? neighbour(ride.cell, left_of(action) ^ 1) : ride.cell);
   }
+  template <class Sink>
+  static void start_states(const Params&, Sink&& sink) {
+    for (std::int32_t s = 0; s < kStates; ++s) {
+      const Ride ride = decode(s);
+      if (ride.passenger < kAboard && ride.passenger != ride.destination) sink(1.0 / 300.0, s);
+    }
+  }
 
  private:
   struct Ride {

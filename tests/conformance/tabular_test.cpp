@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "kernels/error.h"
@@ -94,6 +95,25 @@ TEST_P(Tabular, ProbabilitiesSumToOne) {
       ASSERT_NEAR(sum, 1.0, 1e-12);
     }
   }
+}
+
+TEST_P(Tabular, StartsAgreeWithStartStates) {
+  constexpr int kLanes = 6000;
+  const auto& [id, parameters] = GetParam();
+  const EnvRegistry registry = builtin_environments();
+  EnvRun run(id, {.size = kLanes, .parameters = parameters});
+  run.reset();
+  std::map<int, double> counts;
+  for (int lane = 0; lane < kLanes; ++lane) counts[static_cast<int>(run.obs(0, lane)[0])] += 1;
+  double sum = 0;
+  for (const StartState& start : registry.find(id).start_states(parameters)) {
+    sum += start.probability;
+    const double expected = kLanes * start.probability;
+    EXPECT_NEAR(counts[start.state], expected, 4.5 * std::sqrt(expected * (1 - start.probability)) + 1e-9);
+    counts.erase(start.state);
+  }
+  EXPECT_NEAR(sum, 1.0, 1e-12);
+  EXPECT_TRUE(counts.empty()) << "starts in a state that is not listed: " << counts.begin()->first;
 }
 
 // Every registered environment with a table, and parameters that change tables.

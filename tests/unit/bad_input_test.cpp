@@ -193,6 +193,34 @@ TEST_F(BadInput, ShapesThatDoNotFit) {
   });
 }
 
+TEST_F(BadInput, TablesAndLinearFeatures) {
+  expect_refusals({
+      {{"train", "q_learning", "CartPole-v1"}, 2, {"discrete observations", "linear_q"}},
+      {{"train", "sarsa", "Pendulum-v1"}, 2, {"needs discrete actions"}},
+      {{"train", "linear_q", "FrozenLake-v1"}, 2, {"features", "one_hot"}},
+      {{"train", "linear_q", "MountainCar-v0", "features=one_hot"}, 2, {"features", "tiles"}},
+      {{"train", "linear_q", "Acrobot-v1", "feature_low=1,2"}, 2, {"feature_low", "6 dimensions"}},
+      {{"train", "linear_q", "CartPole-v1", "feature_low=[]", "feature_high=[]"}, 2, {"feature_low", "finite"}},
+      {{"train", "linear_q", "MountainCar-v0", "feature_low=1,1", "feature_high=0,2"}, 2, {"feature_low"}},
+      {{"train", "linear_q", "MountainCar-v0", "tiles=0"}, 2, {"tiles", "[1, 4096]"}},
+      {{"train", "linear_q", "MountainCar-v0", "tilings=3"}, 2, {"tilings", "power of two"}},
+      {{"train", "linear_q", "Acrobot-v1", "tiles=100"}, 2, {"tiles", "features per learner"}},
+      {{"train", "linear_q", "MountainCar-v0", "evaluation=exact"}, 2, {"evaluation", "sampled"}},
+      {{"train", "q_learning", "FrozenLake-v1", "learning_rate=1.5"}, 2, {"learning_rate", "1.5"}},
+      {{"train", "q_learning", "FrozenLake-v1", "learning_rate=0"}, 2, {"learning_rate"}},
+      {{"train", "q_learning", "FrozenLake-v1", "n_step=0"}, 2, {"n_step"}},
+      {{"train", "q_learning", "FrozenLake-v1", "n_step=2", "lambda=0.5"}, 2, {"lambda", "n_step"}},
+      {{"train", "q_learning", "FrozenLake-v1", "lambda=1.1"}, 2, {"lambda", "[0, 1]"}},
+      {{"train", "soft_q_tabular", "FrozenLake-v1", "temperature=0"}, 2, {"temperature"}},
+      {{"train", "sarsa", "FrozenLake-v1", "double_q=true"}, 2, {"double_q"}},
+      {{"solve", "CartPole-v1"}, 2, {"no transition table", "FrozenLake-v1"}},
+      {{"solve", "FrozenLake-v1", "--gamma", "1.5"}, 2, {"gamma", "[0, 1]"}},
+      {{"solve", "FrozenLake-v1", "--alpha", "-1"}, 2, {"alpha"}},
+      {{"solve", "FrozenLake-v1", "--csv", "--json"}, 2, {"csv and json"}},
+      {{"solve"}, 2, {"usage"}},
+  });
+}
+
 TEST_F(BadInput, NotEnoughMemoryPrintsTheBudget) {
   const Words words{"train", "ppo", "CartPole-v1", "num_envs=16777216", "rollout_steps=100", "threads=1", "--quiet"};
   expect_refusals({{words, 1, {"the run needs", "MiB", "replay", "agent", "are available"}}});

@@ -57,19 +57,25 @@ TEST(DqnLoss, SquaredHasTheErrorAsGradient) {
 
 // The gradient reaches the action that was taken and nothing else.
 TEST(DqnLoss, TouchesTheTakenActionOnly) {
-  std::vector<std::int32_t> indices(3), actions{2, 0, 1};
+  std::vector<std::int32_t> actions{2, 0, 1};
   std::vector<float> rewards{1, 2, 3}, discounts{0.0f, 0.5f, 0.0f};
   std::vector<float> outputs(48, 0.5f), target_outputs(48, 1.0f), d_outputs(48, 9.0f),
       metrics(3 * DqnRowMetrics::kSize);
-  dqn_tile_loss(Stream::cpu(), TdLoss::kSquared, 0.25f,
-                {{indices.data(), indices.data(), actions.data(), rewards.data(), discounts.data()},
-                 outputs.data(),
-                 target_outputs.data(),
-                 16,
-                 3,
-                 3,
-                 d_outputs.data(),
-                 metrics.data()});
+  dqn_tile_loss(Stream::cpu(),
+                {.heads = {.actions = 3, .support = {.atoms = 1}}, .td = TdLoss::kSquared, .weight = 0.25f},
+                {.actions = actions.data(),
+                 .rewards = rewards.data(),
+                 .discounts = discounts.data(),
+                 .outputs = outputs.data(),
+                 .target_outputs = target_outputs.data(),
+                 .output_stride = 16,
+                 .rows = 3,
+                 .next_q = target_outputs.data(),
+                 .next_stride = 16,
+                 .importance = nullptr,
+                 .d_outputs = d_outputs.data(),
+                 .metrics = metrics.data(),
+                 .priorities = nullptr});
   const std::vector<float> expected{0.25f * (0.5f - 1.0f), 0.25f * (0.5f - 2.5f), 0.25f * (0.5f - 3.0f)};
   for (std::size_t r = 0; r < 3; ++r) {
     for (std::size_t j = 0; j < 16; ++j) {

@@ -108,6 +108,15 @@ const std::vector<Case> kCases = {
      {{"num_envs", "257"}, {"rollout_steps", "5"}, {"critic_epochs", "2"}, {"hidden", "33"}, {"entropy_coef", "0.01"}},
      4},
     {"trpo", "FrozenLake-v1", {{"num_envs", "65"}, {"rollout_steps", "17"}, {"hidden", "16"}}, 4},
+    {"q_learning", "FrozenLake-v1", {{"num_envs", "257"}, {"rollout_steps", "33"}, {"episodes", "20"}}, 4},
+    {"q_learning", "Taxi-v4", {{"num_envs", "65"}, {"double_q", "true"}, {"bonus", "0.1"}, {"rollout_steps", "31"}}, 4},
+    {"sarsa", "CliffWalking-v1", {{"target", "sampled"}, {"num_envs", "130"}, {"n_step", "3"}}, 3},
+    {"mc_control", "FrozenLake-v1", {{"target", "return"}, {"num_envs", "65"}, {"rate_power", "0.5"}}, 3},
+    {"dyna_q", "GridWorld-v0", {{"num_envs", "65"}, {"planning_steps", "3"}}, 3},
+    {"linear_sarsa",
+     "MountainCar-v0",
+     {{"target", "sampled"}, {"num_envs", "65"}, {"lambda", "0.9"}, {"traces", "replacing"}, {"rollout_steps", "31"}},
+     3},
     {"dqn",
      "CartPole-v1",
      {{"num_envs", "257"},
@@ -144,6 +153,36 @@ const std::vector<Case> kCases = {
      12},
     {"ddpg", "CartPole-v1", {{"num_envs", "65"}, {"batch_size", "65"}, {"hidden", "16"}, {"critics", "1"}}, 12},
     {"dqn", "Taxi-v4", {{"num_envs", "65"}, {"buffer_size", "2000"}, {"batch_size", "31"}, {"hidden", "16"}}, 25},
+    {"rainbow",
+     "CartPole-v1",
+     {{"num_envs", "130"},
+      {"buffer_size", "2600"},
+      {"batch_size", "257"},
+      {"hidden", "33,16"},
+      {"double", "true"},
+      {"dueling", "true"},
+      {"n_step", "3"},
+      {"prioritized", "true"},
+      {"noisy", "all"},
+      {"exploration", "none"},
+      {"distribution", "c51"},
+      {"atoms", "17"},
+      {"target_interval", "3"}},
+     25},
+    {"soft_q",
+     "FrozenLake-v1",
+     {{"num_envs", "65"},
+      {"buffer_size", "2000"},
+      {"batch_size", "131"},
+      {"hidden", "16"},
+      {"soft", "true"},
+      {"exploration", "boltzmann"},
+      {"distribution", "quantile"},
+      {"atoms", "5"},
+      {"prioritized", "true"},
+      {"priority_kind", "rank"},
+      {"dropout", "0.1"}},
+     25},
     // One worker: with more, updates meet in an order of their own.
     {"async_q",
      "CartPole-v1",
@@ -203,6 +242,9 @@ TEST(Reproducibility, AnotherSeedIsAnotherRun) {
       const auto named = [&](const std::string& entry) { return entry.ends_with(name); };
       EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), named)) << c.algorithm << c.env;
     }
+    const auto parameters = [](const std::string& name) { return name.ends_with(".parameters"); };
+    EXPECT_TRUE(std::any_of(differing.begin(), differing.end(), parameters)) << c.algorithm << c.env;
+    EXPECT_NE(std::find(differing.begin(), differing.end(), "environments"), differing.end()) << c.algorithm << c.env;
   }
 }
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Actions chosen by their values: epsilon-greedy with one share for all or one per environment, and Boltzmann.
+#pragma once
+
+#include "agents/distributions.h"
+#include "kernels/record.h"
+#include "kernels/stream.h"
+
+namespace stampede {
+
+struct Exploration {
+  float epsilon = 0.0f;  // share of random actions; 0 is greedy
+  // Environment i of N explores with epsilon^(1 + spread * i / (N - 1)): Horgan et al. 2018 (arXiv:1803.00933), section
+  // 4.1, with their alpha as spread. 0 gives all the same.
+  float spread = 0.0f;
+  int environments = 1;
+  float temperature = 0.0f;  // above 0 the other actions are drawn from exp(Q / temperature)
+};
+
+HD float environment_epsilon(const Exploration& exploration, int environment) {
+  if (exploration.spread == 0.0f || exploration.epsilon <= 0.0f || exploration.environments < 2) {
+    return exploration.epsilon;
+  }
+  const float place = static_cast<float>(environment) / static_cast<float>(exploration.environments - 1);
+  return exp_of(fused(exploration.spread, place, 1.0f) * log_of(exploration.epsilon));
+}
+
+// Every action has at least epsilon / A (Mnih et al. 2015, algorithm 1).
+struct EpsilonGreedyRows {
+  const float* outputs;  // [rows, output_stride], Q-values in the first `actions` columns
+  int output_stride, actions;
+  std::uint32_t* records;  // [N, record words]
+  RecordLayout record;
+  int begin, rows;
+};
+void choose_actions(const Stream& stream, const EpsilonGreedyRows& rows, const RandomKey& key,
+                    const Exploration& exploration);
+inline void choose_epsilon_greedy(const Stream& stream, const EpsilonGreedyRows& rows, const RandomKey& key,
+                                  float epsilon) {
+  choose_actions(stream, rows, key, {.epsilon = epsilon});
+}
+
+}  // namespace stampede

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/linear/td_steps.h"
+
+#include <type_traits>
+
+#include "kernels/launch.h"
+
+namespace stampede {
+namespace {
+
+// One-step targets alone; the compiler then drops the code of all other options.
+HD TdConfig one_step(TdConfig config) {
+  config.n_step = 1;
+  config.lambda = 0.0f;
+  config.double_q = false;
+  config.bonus = 0.0f;
+  config.rate_power = 0.0f;
+  config.planning_steps = 0;
+  config.first_visit = false;
+  return config;
+}
+
+bool is_one_step(const TdConfig& c) {
+  return c.target != TdTarget::kReturn && c.n_step == 1 && c.lambda == 0.0f && !c.double_q && !c.counts_visits() &&
+         c.planning_steps == 0;
+}
+
+HD void end_episode(const TdConfig& config, LearnerProgress& p) {
+  if (config.episodes == 0 || p.episodes >= config.episodes - config.return_window) {
+    p.window_return += static_cast<double>(p.episode_return);
+    ++p.window_episodes;
+  }
+  ++p.episodes;
+  p.length = 0;
+  p.episode_return = 0.0f;
+}
+
+template <class Features>
+HD void learn(TdLane<Features>& lane, const TdHistory& history, const TdTransition& t, int next_action,
+              std::uint32_t coin, const RandomKey& planning) {
+  const TdConfig& c = lane.config;
+  LearnerProgress& p = lane.progress;
+  const int table = c.double_q ? static_cast<int>(coin >> 31) : 0;
+  const bool returns = c.target == TdTarget::kReturn;
+  if (returns || c.n_step > 1) p.length = p.length < history.ring.shape.rows ? p.length + 1 : p.length;
+  if (c.counts_visits() && !returns) ++lane.visits_of(t.obs, t.action);
+  if (c.first_visit) note_visit(lane, history, t);
+  p.episode_return += t.reward;
+  if (returns) {
+    if (t.ends()) learn_returns(lane, history, t);
+  } else if (c.n_step > 1) {
+    learn_n_step(lane, history, t, next_action, table);
+  } else if (c.lambda > 0.0f) {
+    lane.update_traces(t, next_action);
+  } else {
+    lane.update_one_step(t, next_action, table);
+  }
+  if (c.planning_steps > 0) {
+    Rng rng(planning, static_cast<std::uint32_t>(history.learner));
+    learn_from_model(lane, t, rng);
+  }
+  if (t.ends()) end_episode(c, p);
+}
+
+// The memory of learner i.
+template <class Features>
+HD TdLane<Features> lane_of(int i, const Features& features, const TdProblem& problem, const TdConfig& c,
+                            const TdRates& rates, int actions, LearnerProgress& progress) {
+  const TdArrays& all = problem.arrays;
+  const auto n = static_cast<std::size_t>(i), width = static_cast<std::size_t>(actions);
+  const std::size_t size = static_cast<std::size_t>(features.size()) * width;
+  TdLane<Features> lane{features, c, problem.cells, rates, actions, all.weights + n * size * (c.double_q ? 2 : 1),
+                        progress};
+  if (c.lambda > 0.0f) {
+    lane.traces = all.traces + n * size;
+    lane.active = all.active + n * size;
+  }
+  if (c.counts_visits()) lane.visits = all.visits + n * static_cast<std::size_t>(problem.cells.cells) * width;
+  if (c.planning_steps > 0) {
+    lane.model = all.model + n * size;
+    lane.known = all.known + n * size;
+  }
+  if (c.first_visit) lane.first_visits = all.first_visits + n * size;
+  return lane;
+}
+
+// kOneStep: is_one_step(config). kActions: number of actions, 0 = known at run time only.
+template <class Features, bool kOneStep, int kActions>
+struct TdStepOp {
+  Features features;
+  TdProblem problem;
+  RingView ring;
+  TdRow row;
+
+  HD void operator()(int begin, int end) const {
+    const RandomKey key{row.seed, static_cast<std::uint64_t>(row.row), Purpose::kExploration};
+    begin += row.begin;
+    end += row.begin;
+#ifdef __CUDA_ARCH__
+    step(begin, key.block(static_cast<std::uint32_t>(begin), 0));
+#else
+    // Drawn for all lanes first: that loop vectorises.
+    std::uint32_t words[4][kCpuChunk];
+    STAMPEDE_INDEPENDENT
+    for (int i = begin; i < end; ++i) {
+      const PhiloxBlock block = key.block(static_cast<std::uint32_t>(i), 0);
+      for (int w = 0; w < 4; ++w) words[w][i - begin] = block.word[w];
+    }
+    const TdStepOp local = *this;  // whose members are loop invariants: nothing stored can change them
+    for (int i = begin; i < end; ++i) {
+      const int k = i - begin;
+      local.step(i, {{words[0][k], words[1][k], words[2][k], words[3][k]}});
+    }
+#endif
+  }
+
+ private:
+  HD const std::uint32_t* obs(int slot, int i) const {
+    return reinterpret_cast<const std::uint32_t*>(ring.obs) +
+           ring.index(slot, i) * static_cast<std::size_t>(ring.shape.obs_size);
+  }
+
+  HD int choose(const TdLane<Features>& lane, const std::uint32_t* now, const PhiloxBlock& draw) const {
+    float q[kMaxTdActions];
+    lane.values(now, q);
+    return behave(lane.config, q, lane.actions, lane.rates, draw);
+  }
+
+  HD void step(int i, const PhiloxBlock& draw) const {
+    const TdConfig c = kOneStep ? one_step(problem.config) : problem.config;
+    LearnerProgress& progress = problem.arrays.progress[i];
+    const TdRates rates{row.epsilon.at(progress.episodes), row.learning_rate.at(progress.episodes),
+                        row.temperature.at(progress.episodes)};
+    TdLane<Features> lane =
+        lane_of(i, features, problem, c, rates, kActions > 0 ? kActions : problem.actions, progress);
+    const std::uint32_t* const record = ring.record(ring.index(row.previous_slot, i));
+    const std::uint32_t flags = row.has_previous ? record[2] : 0;
+    const TdTransition t{obs(row.previous_slot, i), obs(row.slot, i), static_cast<int>(record[0]),
+                         bits_float(record[1]), flags};
+    const bool learns = (flags & kValid) && (c.episodes == 0 || progress.episodes < c.episodes);
+    const bool chooses_first = c.target == TdTarget::kSampled || c.lambda > 0.0f;
+    int action = chooses_first ? choose(lane, t.next_obs, draw) : 0;
+    if (learns) {
+      learn(lane, {ring, row.slot, row.row, i}, t, action, draw.word[3],
+            {row.seed, static_cast<std::uint64_t>(row.row), Purpose::kPlanning});
+    }
+    if (!chooses_first) action = choose(lane, t.next_obs, draw);
+    row.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(ring.shape.record.words)] =
+        static_cast<std::uint32_t>(action);
+  }
+};
+
+template <class Features>
+struct TdActOp {
+  Features features;
+  TdProblem problem;
+  TdActRows rows;
+
+  HD void operator()(int r) const {
+    const int i = rows.begin + r;
+    LearnerProgress unused{};
+    const TdLane<Features> lane =
+        lane_of(i % rows.learners, features, problem, problem.config, rows.rates, problem.actions, unused);
+    float q[kMaxTdActions];
+    lane.values(rows.obs + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.obs_size), q);
+    const int action = rows.greedy ? first_greedy(q, problem.actions)
+                                   : behave(problem.config, q, problem.actions, rows.rates,
+                                            rows.key.block(static_cast<std::uint32_t>(i), 0));
+    rows.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words)] =
+        static_cast<std::uint32_t>(action);
+  }
+};
+
+// Binary features share the initial value; of the Fourier basis only the constant has it.
+template <class Features>
+struct InitializeOp {
+  Features features;
+  TdProblem problem;
+  std::size_t per_estimator;  // F * A
+
+  HD void operator()(int estimator) const {
+    float* const w = problem.arrays.weights + static_cast<std::size_t>(estimator) * per_estimator;
+    const float value = problem.config.initial_value;
+    for (std::size_t j = 0; j < per_estimator; ++j) {
+      const int index = static_cast<int>(j / static_cast<std::size_t>(problem.actions));
+      if constexpr (std::is_same_v<Features, FourierBasis>) {
+        w[j] = index == 0 ? value : 0.0f;
+      } else {
+        w[j] = value * features.rate(index);
+      }
+    }
+  }
+};
+
+struct ClearMetricsOp {
+  LearnerProgress* progress;
+  bool window;
+  HD void operator()(int i) const {
+    LearnerProgress& p = progress[i];
+    p.error_sum = 0.0f;
+    p.updates = 0;
+    if (!window) return;
+    p.window_return = 0.0;
+    p.window_episodes = 0;
+  }
+};
+
+struct ForgetRowsOp {
+  LearnerProgress* progress;
+  HD void operator()(int i) const { progress[i].length = 0; }
+};
+
+}  // namespace
+
+void td_step(const Stream& stream, const LinearFeatures& features, const TdProblem& problem, const RingView& ring,
+             const TdRow& row) {
+  const int rows = row.end - row.begin;
+  const auto* const table = std::get_if<OneHot>(&features);
+  if (table != nullptr && is_one_step(problem.config)) {
+    if (problem.actions == 4)
+      return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 4>{*table, problem, ring, row});
+    return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 0>{*table, problem, ring, row});
+  }
+  std::visit(
+      [&](const auto& f) {
+        for_each_chunk(stream, rows, TdStepOp<std::decay_t<decltype(f)>, false, 0>{f, problem, ring, row});
+      },
+      features);
+}
+
+void td_act(const Stream& stream, const LinearFeatures& features, const TdProblem& problem, const TdActRows& rows) {
+  std::visit(
+      [&](const auto& f) {
+        for_each_index(stream, rows.end - rows.begin, TdActOp<std::decay_t<decltype(f)>>{f, problem, rows});
+      },
+      features);
+}
+
+void td_initialize(const Stream& stream, const LinearFeatures& features, const TdProblem& problem, int learners) {
+  std::visit(
+      [&](const auto& f) {
+        const std::size_t size = static_cast<std::size_t>(f.size()) * static_cast<std::size_t>(problem.actions);
+        for_each_index(stream, learners * (problem.config.double_q ? 2 : 1),
+                       InitializeOp<std::decay_t<decltype(f)>>{f, problem, size}, 1);
+      },
+      features);
+}
+
+void td_clear_metrics(const Stream& stream, const TdProblem& problem, int learners, bool window) {
+  for_each_index(stream, learners, ClearMetricsOp{problem.arrays.progress, window});
+}
+
+void td_forget_rows(const Stream& stream, const TdProblem& problem, int learners) {
+  for_each_index(stream, learners, ForgetRowsOp{problem.arrays.progress});
+}
+
+}  // namespace stampede
