@@ -6,11 +6,11 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
-#include "train/dqn_keys.h"
 #include "train/a2c_trainer.h"
 #include "train/a3c_trainer.h"
 #include "train/async_keys.h"
 #include "train/async_q_trainer.h"
+#include "train/dqn_keys.h"
 #include "train/dqn_trainer.h"
 #include "train/off_policy_trainer.h"
 #include "train/policy_keys.h"

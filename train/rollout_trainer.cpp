@@ -48,6 +48,7 @@ void RolloutTrainer::evaluate_acts(const Stream& stream, const EvaluationActs& a
 
 std::vector<std::string> RolloutTrainer::metric_names() const {
   std::vector<std::string> names = policy_report_names();
+  names.emplace_back("losses/policy_kl");
   names.emplace_back("charts/learning_rate");
   return names;
 }
@@ -57,6 +58,7 @@ void RolloutTrainer::read_agent_metrics(TrainerMetrics& metrics) {
   const PolicyMetrics m = agent.read_metrics(stream_);
   metrics.failed = m.failed;
   metrics.values = policy_report(m);
+  metrics.values.emplace_back("losses/policy_kl", agent.measure_divergence(stream_, ring_->view()));
   metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(last_row_));
 }
 

@@ -28,7 +28,7 @@ def replay_group(batch):
 
 # The zoo's PPO settings for CartPole-v1, as baselines.py has them.
 ZOO_PPO = ["num_envs=8", "rollout_steps=32", "epochs=20", "minibatches=1", "gamma=0.98", "gae_lambda=0.8",
-           "learning_rate=0.001", "learning_rate_final=0", "clip_range=0.2", "clip_final=0", "entropy_coef=0",
+           "learning_rate=0.001", "learning_rate_final=0", "clip=0.2", "clip_final=0", "entropy_coef=0",
            "value_coef=0.5", "max_grad_norm=0.5", "hidden=64,64", "activation=tanh", "shared_torso=false",
            "threads=1"]
 

@@ -39,7 +39,7 @@ struct Method {
 const std::vector<Method> kMethods = {
     {"sac", {{"automatic_temperature", "false"}, {"alpha", "0.001"}}},
     {"sac", {{"automatic_temperature", "false"}, {"alpha", "0.001"}, {"value_network", "true"}}},
-    {"td3", {{"target_tau", "0.05"}}},
+    {"td3", {{"target_tau", "0.05"}, {"target_noise", "0.05"}}},  // smoothing costs value where rewards are curved
     {"ddpg", {{"critics", "1"}, {"policy_delay", "1"}, {"target_noise", "0"}, {"noise", "ornstein_uhlenbeck"}}}};
 
 // Truncated every 7 steps, so a truncation taken for an end would give at most 5.2.

@@ -148,6 +148,24 @@ TEST(A2c, TheFirstStepIsOnPolicy) {
   }
 }
 
+// approx_kl looks at the policy that collected; what the step did to it shows only afterwards. Looking changes nothing.
+TEST(A2c, TheDivergenceSinceTheRolloutIsSeen) {
+  for (const char* env : {"CartPole-v1", "Pendulum-v1", "FrozenLake-v1"}) {
+    const auto run_with = [&](const char* rate) {
+      return TrainingRun("a2c", env, {{"num_envs", "33"}, {"rollout_steps", "7"}, {"learning_rate", rate}});
+    };
+    TrainingRun still = run_with("0"), moving = run_with("0.003"), unseen = run_with("0.003");
+    for (TrainingRun* run : {&still, &moving, &unseen}) run->iterate(2);
+    EXPECT_EQ(metric(still, "losses/policy_kl"), 0.0) << env;
+    const double divergence = metric(moving, "losses/policy_kl");
+    EXPECT_GT(divergence, 0.0) << env;
+    EXPECT_LT(divergence, 1.0) << env;
+    moving.iterate(1);
+    unseen.iterate(1);
+    EXPECT_EQ(differing_entries(moving.state(), unseen.state()), std::vector<std::string>{}) << env;
+  }
+}
+
 // Parts of the gradient are orthogonal: their squares add up to the whole.
 TEST(A2c, GradientNormsOfPartsMakeUpTheWhole) {
   for (const char* shared : {"false", "true"}) {

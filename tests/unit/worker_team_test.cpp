@@ -38,7 +38,9 @@ TEST(WorkerTeam, RethrowsAndGoesOn) {
     }),
                  std::runtime_error);
     int done = 0;
-    team.run([&](int worker) { done += worker == 0; });
+    team.run([&](int worker) {
+      if (worker == 0) ++done;
+    });
     EXPECT_EQ(done, 1);
   }
 }
