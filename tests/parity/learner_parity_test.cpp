@@ -200,8 +200,7 @@ TEST(LearnerParity, SampledTransitions) {
     const DeviceArray<std::int32_t> index(stream, kBatch), next(stream, kBatch), action(stream, kBatch);
     const DeviceArray<float> reward(stream, kBatch), discount(stream, kBatch);
     const UniformSampler sampler{random.view(), sample_window(random.ring()), {5, 6, Purpose::kReplaySample}, 3};
-    sample_transitions(stream, sampler, 0.97f, 0, kBatch,
-                       {index.data(), next.data(), reward.data(), discount.data()});
+    sample_transitions(stream, sampler, 0.97f, 0, kBatch, {index.data(), next.data(), reward.data(), discount.data()});
     gather_actions(stream, random.view(), index.data(), kBatch, action.data());
     std::vector<float> all = reward.values();
     for (const float d : discount.values()) all.push_back(d);
