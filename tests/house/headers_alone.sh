@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 flags=(-std=c++20 -x c++ -fsyntax-only -fopenmp -Wall -Wextra -Wshadow -Werror -I. -DSTAMPEDE_SOURCE_DIR='""' -DSTAMPEDE_PROGRAM='""'
   -DSTAMPEDE_BINARY_DIR='""')
-skip='^examples/'
+skip='^examples/|^bench/peers/'
 if [[ -d ${TORCH_DIR:-}/include ]]; then
   flags+=(-isystem "$TORCH_DIR/include" -isystem "$TORCH_DIR/include/torch/csrc/api/include")
 else
