@@ -120,17 +120,15 @@ def learning_table(runs):
         groups.setdefault((run["env"], run["algo"], run.get("total_steps", run.get("env_steps"))), []).append(run)
     if not groups:
         return NOT_MEASURED
-    lines = ["| environment | algorithm | steps | seeds | return (mean of seeds) | worst seed | solved at step (median) | seconds (median) |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| environment | algorithm | steps | seeds | return (mean of seeds) | worst seed | solved at step (median) |",
+             "|---|---|---|---|---|---|---|"]
     for (env, algo, steps), group in sorted(groups.items(), key=lambda item: tuple(map(str, item[0]))):
         returns = [run["eval_return_mean"] for run in group if run.get("eval_return_mean") is not None]
         solved = [run["solved_at_step"] for run in group if run.get("solved_at_step") is not None]
-        seconds = [run["seconds_total"] for run in group if run.get("seconds_total") is not None]
         lines.append("| " + " | ".join([
             env, algo, f"{steps:,}" if isinstance(steps, int) else str(steps), str(len(group)),
             f"{statistics.mean(returns):.3g}" if returns else "", f"{min(returns):.3g}" if returns else "",
-            f"{int(statistics.median(solved)):,} ({len(solved)}/{len(group)})" if solved else "",
-            f"{statistics.median(seconds):.2f}" if seconds else ""]) + " |")
+            f"{int(statistics.median(solved)):,} ({len(solved)}/{len(group)})" if solved else ""]) + " |")
     return "\n".join(lines)
 
 

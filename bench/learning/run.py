@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains every row of PROTOCOL on seeds 1 to 10 with its preset and writes the outcome, whatever it is.
 
-usage: bench/learning/run.py [--program PROGRAM] [--out FILE] [--only REGEX]      about five minutes on two cores
+usage: bench/learning/run.py [--program PROGRAM] [--out FILE] [--only REGEX [--append]] [--figures FOLDER]
+About half an hour on two cores. --append replaces the rows that --only names and keeps the others of FILE. --figures
+draws learning curves with 95 % bootstrap bands over the seeds of the rows that were run.
 
 Scores are those of the final policy: greedy, 100 episodes, random streams apart from training. No best-of, no second
 try: presets were tuned on seeds from 1000 on. `time` rows are timed from the start of the process to its end, one at
@@ -95,11 +97,19 @@ UNBARRED = [
     ("ppo_kl", "CartPole-v1"), ("ppo_kl", "Pendulum-v1"), ("ppo_kl", "Acrobot-v1"), ("a2c", "FrozenLake-v1"),
     ("a2c", "FrozenLake8x8-v1"), ("a2c", "CliffWalking-v1"), ("actor_critic", "CartPole-v1"),
     ("actor_critic", "Pendulum-v1"), ("soft_pg", "CartPole-v1"), ("soft_pg", "Pendulum-v1"),
-    ("dqn", "GridWorld-v0"), ("pqn", "MountainCar-v0"), ("pqn", "FrozenLake-v1"), ("pqn", "FrozenLake8x8-v1"),
+    ("pqn", "MountainCar-v0"), ("pqn", "FrozenLake-v1"), ("pqn", "FrozenLake8x8-v1"),
     ("pqn", "CliffWalking-v1"), ("pqn", "Taxi-v4"),
-    ("dqn", "GridWorld-v0"), ("trpo", "CartPole-v0"), ("trpo", "MountainCar-v0"), ("trpo", "MountainCarContinuous-v0"),
+    ("trpo", "CartPole-v0"), ("trpo", "MountainCar-v0"), ("trpo", "MountainCarContinuous-v0"),
     ("trpo", "FrozenLake-v1"), ("trpo", "FrozenLake8x8-v1"), ("trpo", "CliffWalking-v1"),
     ("trpo", "CliffWalkingSlippery-v1"), ("trpo", "Taxi-v4"), ("trpo", "GridWorld-v0"),
+]
+
+# Curves drawn over each other: picture, environment, algorithms.
+FIGURES = [
+    ("CartPole-v1_values", "CartPole-v1", ["dqn", "dueling_dqn", "nstep_dqn", "per_dqn", "c51", "qr_dqn", "rainbow", "soft_q"]),
+    ("CartPole-v1_policies", "CartPole-v1", ["ppo", "ppo_kl", "trpo", "a2c", "a3c", "reinforce", "sac_discrete"]),
+    ("Pendulum-v1", "Pendulum-v1", ["ppo", "trpo", "a2c", "sac", "td3", "ddpg"]),
+    ("Acrobot-v1", "Acrobot-v1", ["ppo", "dqn", "a2c", "trpo", "pqn"]),
 ]
 
 
@@ -143,15 +153,14 @@ def context(program):
     }
 
 
-def train(program, words):
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        command = [program, "train", *words, "--out", folder + "/run", "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        seconds = time.perf_counter() - start
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(words)} failed: {done.stderr.strip()}")
-        return [described(run) for run in runs_of(json.loads(done.stdout))], seconds
+def train(program, words, folder):
+    start = time.perf_counter()
+    command = [program, "train", *words, "--out", str(folder), "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(words)} failed: {done.stderr.strip()}")
+    return [described(run) for run in runs_of(json.loads(done.stdout))], seconds
 
 
 def runs_of(result):
@@ -165,16 +174,16 @@ def described(run):
     return {"total_steps": steps} | {key: value for key, value in run.items() if key not in ("run_dir", "interrupted")}
 
 
-def quality_runs(program, algo, env, steps):
+def quality_runs(program, algo, env, steps, folder):
     words = [algo, env, "--seeds", str(SEEDS), "seed=1"] + ([f"total_steps={steps}"] if steps else [])
-    return train(program, words)[0], words
+    return train(program, words, folder / env / algo)[0], words
 
 
-def timed_runs(program, algo, env, steps, bar):
+def timed_runs(program, algo, env, steps, bar, folder):
     words = [algo, env, "--json", "--stop-at", f"{bar:g}", f"total_steps={steps}"]
     runs = []
     for seed in range(1, SEEDS + 1):
-        [run], seconds = train(program, words + [f"seed={seed}"])
+        [run], seconds = train(program, words + [f"seed={seed}"], folder / "timed" / f"{algo}_{env}_{seed}")
         runs.append(run | {"stop_at": bar, "seconds_process": round(seconds, 4)})
     return runs, words
 
@@ -207,22 +216,49 @@ def main():
     parser.add_argument("--program", default=str(ROOT / "build/native/stampede"))
     parser.add_argument("--out", default=str(ROOT / "bench/results/learning.json"))
     parser.add_argument("--only", default="", help="only rows whose 'kind algorithm environment' matches")
+    parser.add_argument("--append", action="store_true", help="keep the rows of --out that do not match --only")
+    parser.add_argument("--figures", default="", help="a folder for learning curves")
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_protocol(arguments, pathlib.Path(folder))
+        if arguments.figures:
+            draw(arguments.program, pathlib.Path(folder), pathlib.Path(arguments.figures))
+    return 0 if all(entry.get("met", True) for entry in result["summary"]) else 1
+
+
+def draw(program, folder, figures):
+    figures.mkdir(parents=True, exist_ok=True)
+    for name, env, algos in FIGURES:
+        runs = [str(folder / env / algo) for algo in algos if (folder / env / algo).exists()]
+        if runs:
+            subprocess.run([program, "plot", "--bands", *runs, "--out", str(figures / f"{name}.svg")], check=True)
+
+
+def is_wanted(only, part, row):
+    kind = row.get("kind") or {"timed": "time", "runs": "quality"}.get(part, part)
+    return re.search(only, f"{kind} {row['algo']} {row['env']}") is not None
+
+
+def run_protocol(arguments, folder):
     result = {"context": context(arguments.program), "summary": [], "runs": [], "timed": []}
+    if arguments.append:
+        earlier = json.loads(pathlib.Path(arguments.out).read_text())
+        result |= {part: [row for row in earlier[part] if not is_wanted(arguments.only, part, row)]
+                   for part in ("summary", "runs", "timed")}
     rows = PROTOCOL + [("quality", algo, env, None, None, None) for algo, env in UNBARRED]
     for kind, algo, env, steps, bar, need in rows:
-        if not re.search(arguments.only, f"{kind} {algo} {env}"):
+        if not is_wanted(arguments.only, kind, {"algo": algo, "env": env}):
             continue
         if kind == "time":
-            runs, words = timed_runs(arguments.program, algo, env, steps, bar)
+            runs, words = timed_runs(arguments.program, algo, env, steps, bar, folder)
         else:
-            runs, words = quality_runs(arguments.program, algo, env, steps)
+            runs, words = quality_runs(arguments.program, algo, env, steps, folder)
         summary = summarize(kind, algo, env, bar, need, runs, words)
         result["summary"].append(summary)
         result["timed" if kind == "time" else "runs"] += runs
         print(json.dumps(summary), file=sys.stderr)
         pathlib.Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
-    return 0 if all(entry.get("met", True) for entry in result["summary"]) else 1
+    return result
 
 
 if __name__ == "__main__":
