@@ -143,11 +143,9 @@ void Td3::fit_critics(const Stream& stream, const UniformSampler& sampler, const
 // The deterministic policy gradient: grad_a Q_1(s, a) at a = mu(s), times grad mu(s).
 void Td3::improve_policy(const Stream& stream, const UniformSampler& sampler, const Tile& tile) {
   const Scratch& s = learn_scratch_[static_cast<std::size_t>(tile.worker)];
-  const TrainableNetwork& critic = critic_.network();
   if (tile.first) actor_.clear_gradients(stream, tile.group);
   const float weight = 1.0f / static_cast<float>(config_.batch_size);
   const std::int32_t* const indices = batch_.from(tile.begin).indices;
-  const NetworkInput input{s.state_actions.features, nullptr};
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, indices, tile.rows, s.states);
   actor_.network().forward(stream, actor_.parameters(), s.states.input(), tile.rows, true, s.actor_workspace,
                            s.actions);
@@ -159,10 +157,7 @@ void Td3::improve_policy(const Stream& stream, const UniformSampler& sampler, co
                          s.state_actions,
                          shape_.obs_size},
                         config_.gumbel_temperature, s.softened);
-  critic.network().forward(stream, critic.parameters(), input, tile.rows, true, s.critic_workspace, s.q);
-  td3_policy_tile_loss(stream, tile.rows, critic_.outputs(s.q), weight, s.d_q, s.metrics);
-  critic.network().backward(stream, critic.parameters(), critic.prepared(), input, tile.rows, s.d_q, s.critic_workspace,
-                            nullptr, s.d_state_actions);
+  differentiate_actions(stream, tile);
   td3_policy_gradient(stream, tile.rows,
                       {actor_outputs(s.actions), s.state_actions, s.softened, s.d_state_actions, shape_.obs_size,
                        config_.gumbel_temperature, config_.logit_penalty, weight, s.d_actions});
@@ -170,6 +165,25 @@ void Td3::improve_policy(const Stream& stream, const UniformSampler& sampler, co
                             s.actor_workspace, actor_.gradients(tile.group), nullptr);
   add_row_metrics(stream, s.metrics, tile.rows, Td3RowMetrics::kSize,
                   group_metrics(tile.group) + CriticRowMetrics::kSize);
+}
+
+// dL/da of L = -Q_1(s, a) into d_state_actions, for relaxed discrete actions of L = -sum_j a_j Q_1(s, e_j).
+void Td3::differentiate_actions(const Stream& stream, const Tile& tile) {
+  const Scratch& s = learn_scratch_[static_cast<std::size_t>(tile.worker)];
+  const TrainableNetwork& critic = critic_.network();
+  const float weight = 1.0f / static_cast<float>(config_.batch_size);
+  const NetworkInput input{s.state_actions.features, nullptr};
+  for (int j = 0; code_.discrete && j < code_.size; ++j) {
+    const LinearExtension extension{s.state_actions, s.softened, s.d_state_actions, shape_.obs_size, j};
+    write_one_hot_actions(stream, tile.rows, extension);
+    critic.network().forward(stream, critic.parameters(), input, tile.rows, false, s.critic_workspace, s.q);
+    linear_extension_loss(stream, tile.rows, extension, critic_.outputs(s.q), weight, s.metrics);
+  }
+  if (code_.discrete) return;
+  critic.network().forward(stream, critic.parameters(), input, tile.rows, true, s.critic_workspace, s.q);
+  td3_policy_tile_loss(stream, tile.rows, critic_.outputs(s.q), weight, s.d_q, s.metrics);
+  critic.network().backward(stream, critic.parameters(), critic.prepared(), input, tile.rows, s.d_q, s.critic_workspace,
+                            nullptr, s.d_state_actions);
 }
 
 void Td3::update_targets(const Stream& stream) {

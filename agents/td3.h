@@ -78,6 +78,7 @@ class Td3 {
 
   void fit_critics(const Stream& stream, const UniformSampler& sampler, const Tile& tile);
   void improve_policy(const Stream& stream, const UniformSampler& sampler, const Tile& tile);
+  void differentiate_actions(const Stream& stream, const Tile& tile);
   void update_targets(const Stream& stream);
 
   Td3Config config_;

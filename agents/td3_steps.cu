@@ -105,6 +105,35 @@ struct Td3PolicyLossOp {
   }
 };
 
+struct OneHotActionsOp {
+  CriticRows out;
+  int obs_size, action;
+
+  HD void operator()(int r) const {
+    float* const row = out.features + static_cast<std::size_t>(r) * static_cast<std::size_t>(out.stride) + obs_size;
+    for (int j = 0; j < out.code.size; ++j) row[j] = j == action ? 1.0f : 0.0f;
+  }
+};
+
+struct LinearExtensionLossOp {
+  LinearExtension e;
+  CriticOutputs q;
+  int rows;
+  float weight;
+  float* metrics;
+
+  HD void operator()(int r) const {
+    const float value = q.row(r)[0];
+    const float share = e.softened[static_cast<std::size_t>(r) * static_cast<std::size_t>(e.out.code.size) +
+                                   static_cast<std::size_t>(e.action)];
+    e.d_critic_inputs[static_cast<std::size_t>(r) * static_cast<std::size_t>(e.out.stride) +
+                      static_cast<std::size_t>(e.obs_size + e.action)] = -weight * value;
+    float& loss = metrics[Td3RowMetrics::kPolicyLoss * rows + r];
+    loss = fused(-share, value, e.action == 0 ? 0.0f : loss);
+    metrics[Td3RowMetrics::kCount * rows + r] = 1.0f;
+  }
+};
+
 struct Td3PolicyGradientOp {
   Td3PolicyGradient g;
 
@@ -146,6 +175,15 @@ void choose_policy_actions(const Stream& stream, int rows, const ChosenActions& 
 void td3_policy_tile_loss(const Stream& stream, int rows, const CriticOutputs& q, float weight, float* d_outputs,
                           float* metrics) {
   for_each_index(stream, rows, Td3PolicyLossOp{rows, q, weight, d_outputs, metrics});
+}
+
+void write_one_hot_actions(const Stream& stream, int rows, const LinearExtension& extension) {
+  for_each_index(stream, rows, OneHotActionsOp{extension.out, extension.obs_size, extension.action});
+}
+
+void linear_extension_loss(const Stream& stream, int rows, const LinearExtension& extension, const CriticOutputs& q,
+                           float weight, float* metrics) {
+  for_each_index(stream, rows, LinearExtensionLossOp{extension, q, rows, weight, metrics});
 }
 
 void td3_policy_gradient(const Stream& stream, int rows, const Td3PolicyGradient& gradient) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device steps of deterministic policy gradients: actions with noise, smoothed target actions, the policy's
-// gradient through the critic. Discrete actions are Gumbel-softmax samples, one-hot on the way forward.
+// gradient through the critic. Discrete actions are Gumbel-softmax samples. Critics learn from executed, one-hot
+// actions alone, so their slope between those says nothing: a relaxed action a is worth sum_j a_j Q(s, e_j).
 #pragma once
 
 #include "agents/losses/td3_loss.h"
@@ -37,7 +38,7 @@ struct ChosenActions {
 void choose_target_actions(const Stream& stream, int rows, const ChosenActions& chosen,
                            const SmoothingConfig& smoothing);
 
-// The policy's action likewise. softened [rows, A] gets the probabilities of discrete actions, else null.
+// The policy's action likewise. softened [rows, A] gets a discrete one before it is rounded to one-hot, else null.
 void choose_policy_actions(const Stream& stream, int rows, const ChosenActions& chosen, float temperature,
                            float* softened);
 
@@ -45,6 +46,20 @@ void choose_policy_actions(const Stream& stream, int rows, const ChosenActions& 
 // Stream-ordered.
 void td3_policy_tile_loss(const Stream& stream, int rows, const CriticOutputs& q, float weight, float* d_outputs,
                           float* metrics);
+
+// The loss -sum_j a_j Q_1(s, e_j) of relaxed discrete actions, one j = `action` after the other.
+struct LinearExtension {
+  CriticRows out;          // [rows, stride], takes e_j
+  const float* softened;   // [rows, A]
+  float* d_critic_inputs;  // [rows, stride], takes dL/da_j
+  int obs_size;
+  int action;
+};
+// e_j into the critic's rows. Stream-ordered.
+void write_one_hot_actions(const Stream& stream, int rows, const LinearExtension& extension);
+// q: values of those rows. metrics [Td3RowMetrics::kSize, rows] sum over calls with action = 0, 1, ... Stream-ordered.
+void linear_extension_loss(const Stream& stream, int rows, const LinearExtension& extension, const CriticOutputs& q,
+                           float weight, float* metrics);
 
 // From dL/da, which the critic passed back, to the actor's outputs. Stream-ordered.
 struct Td3PolicyGradient {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The deterministic policy gradient's row functions: Silver et al. 2014; Lillicrap et al. 2016 (arXiv:1509.02971);
 // target policy smoothing of Fujimoto et al. 2018 (arXiv:1802.09477), equation 14; the Gumbel-softmax of Jang et al.
-// 2017 (arXiv:1611.01144), equations 1 and 2, with the straight-through estimator for discrete actions.
+// 2017 (arXiv:1611.01144), equations 1 and 2, for discrete actions.
 #pragma once
 
 #include "agents/distributions.h"
