@@ -277,6 +277,29 @@ TEST(GumbelSoftmax, GradientEqualsFiniteDifferences) {
   }
 }
 
+// L = -sum_j a_j Q(s, e_j): its derivative by a_j is -Q(s, e_j), whatever the critic says between the corners.
+TEST(GumbelSoftmax, RelaxedActionsAreWorthTheirCorners) {
+  constexpr int kRows = 2, kActions = 3, kObs = 2, kStride = 16;
+  const ActionCode code = action_code(Space::discrete(kActions));
+  std::vector<float> features(kRows * kStride, 9.0f), slopes(kRows * kStride, 0.0f);
+  const std::vector<float> softened{0.2f, 0.3f, 0.5f, 1.0f, 0.0f, 0.0f};
+  const std::vector<float> values{1.0f, -2.0f, 4.0f, 0.5f, 8.0f, 3.0f};  // [rows, actions]
+  std::vector<float> metrics(Td3RowMetrics::kSize * kRows, 7.0f);
+  for (int j = 0; j < kActions; ++j) {
+    const LinearExtension e{{features.data(), kStride, code}, softened.data(), slopes.data(), kObs, j};
+    write_one_hot_actions(Stream::cpu(), kRows, e);
+    for (int k = 0; k < kActions; ++k) EXPECT_EQ(features[kStride + kObs + k], k == j ? 1.0f : 0.0f);
+    const std::vector<float> q{values[j], values[kActions + j]};
+    linear_extension_loss(Stream::cpu(), kRows, e, {q.data(), 1, 1, 1}, 0.5f, metrics.data());
+  }
+  EXPECT_EQ(features[1], 9.0f);  // the observation stays
+  for (int r = 0; r < kRows; ++r) {
+    for (int j = 0; j < kActions; ++j) EXPECT_EQ(slopes[r * kStride + kObs + j], -0.5f * values[r * kActions + j]);
+  }
+  EXPECT_FLOAT_EQ(metrics[Td3RowMetrics::kPolicyLoss * kRows], -(0.2f * 1 + 0.3f * -2 + 0.5f * 4));
+  EXPECT_FLOAT_EQ(metrics[Td3RowMetrics::kPolicyLoss * kRows + 1], -0.5f);
+}
+
 TEST(GumbelSoftmax, FindsTheBestDiscreteAction) {
   Td3Config config = small_config();
   config.critics = 1;
