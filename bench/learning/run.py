@@ -85,23 +85,20 @@ PROTOCOL = [
 ]
 # Reported without a bar: the other presets, with the lengths they set.
 UNBARRED = [
-    ("q_learning", "FrozenLake8x8-v1"), ("sarsa", "FrozenLake-v1"), ("sarsa", "CliffWalking-v1"), ("sarsa", "Taxi-v4"),
-    ("mc_control", "FrozenLake-v1"), ("dyna_q", "FrozenLake-v1"), ("linear_q", "MountainCar-v0"),
-    ("linear_q", "CartPole-v1"), ("linear_sarsa", "CartPole-v1"),
-    ("ppo", "CartPole-v0"), ("ppo", "FrozenLake-v1"),
-    ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"), ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"),
-    ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"), ("noisy_dqn", "CartPole-v1"), ("dqn", "FrozenLake-v1"),
-    ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"), ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"),
-    ("dqn", "GridWorld-v0"), ("a3c", "Acrobot-v1"), ("a3c", "Pendulum-v1"),
-    ("dqn", "GridWorld-v0"),
-    ("ppo_kl", "CartPole-v1"), ("ppo_kl", "Pendulum-v1"), ("ppo_kl", "Acrobot-v1"), ("a2c", "FrozenLake-v1"),
-    ("a2c", "FrozenLake8x8-v1"), ("a2c", "CliffWalking-v1"), ("actor_critic", "CartPole-v1"),
-    ("actor_critic", "Pendulum-v1"), ("soft_pg", "CartPole-v1"), ("soft_pg", "Pendulum-v1"),
-    ("pqn", "MountainCar-v0"), ("pqn", "FrozenLake-v1"), ("pqn", "FrozenLake8x8-v1"),
-    ("pqn", "CliffWalking-v1"), ("pqn", "Taxi-v4"),
-    ("trpo", "CartPole-v0"), ("trpo", "MountainCar-v0"), ("trpo", "MountainCarContinuous-v0"),
-    ("trpo", "FrozenLake-v1"), ("trpo", "FrozenLake8x8-v1"), ("trpo", "CliffWalking-v1"),
-    ("trpo", "CliffWalkingSlippery-v1"), ("trpo", "Taxi-v4"), ("trpo", "GridWorld-v0"),
+    ("q_learning", "FrozenLake8x8-v1"), ("sarsa", "FrozenLake-v1"), ("sarsa", "CliffWalking-v1"),
+    ("sarsa", "Taxi-v4"), ("mc_control", "FrozenLake-v1"), ("dyna_q", "FrozenLake-v1"),
+    ("linear_q", "MountainCar-v0"), ("linear_q", "CartPole-v1"), ("linear_sarsa", "CartPole-v1"),
+    ("ppo", "CartPole-v0"), ("ppo", "FrozenLake-v1"), ("ppo", "FrozenLake8x8-v1"), ("ppo", "CliffWalking-v1"),
+    ("ppo", "CliffWalkingSlippery-v1"), ("ppo", "Taxi-v4"), ("ppo", "GridWorld-v0"), ("dqn", "CartPole-v0"),
+    ("noisy_dqn", "CartPole-v1"), ("dqn", "FrozenLake-v1"), ("dqn", "FrozenLake8x8-v1"), ("dqn", "CliffWalking-v1"),
+    ("dqn", "CliffWalkingSlippery-v1"), ("dqn", "Taxi-v4"), ("dqn", "GridWorld-v0"), ("a3c", "Acrobot-v1"),
+    ("a3c", "Pendulum-v1"), ("ppo_kl", "CartPole-v1"), ("ppo_kl", "Pendulum-v1"), ("ppo_kl", "Acrobot-v1"),
+    ("a2c", "FrozenLake-v1"), ("a2c", "FrozenLake8x8-v1"), ("a2c", "CliffWalking-v1"),
+    ("actor_critic", "CartPole-v1"), ("actor_critic", "Pendulum-v1"), ("soft_pg", "CartPole-v1"),
+    ("soft_pg", "Pendulum-v1"), ("pqn", "MountainCar-v0"), ("pqn", "FrozenLake-v1"), ("pqn", "FrozenLake8x8-v1"),
+    ("pqn", "CliffWalking-v1"), ("pqn", "Taxi-v4"), ("trpo", "CartPole-v0"), ("trpo", "MountainCar-v0"),
+    ("trpo", "MountainCarContinuous-v0"), ("trpo", "FrozenLake-v1"), ("trpo", "FrozenLake8x8-v1"),
+    ("trpo", "CliffWalking-v1"), ("trpo", "CliffWalkingSlippery-v1"), ("trpo", "Taxi-v4"), ("trpo", "GridWorld-v0"),
 ]
 
 # Curves drawn over each other: picture, environment, algorithms.
