@@ -24,6 +24,8 @@ class Temperature {
   void refresh(const Stream& stream);
   // alpha in device memory, [1].
   const float* alpha() const { return alpha_.data; }
+  // Waits for the stream.
+  float read_alpha(const Stream& stream) const;
   // One step on the mean of log pi over `rows` rows, whose sums lie at log_prob_sums[g * stride] for `groups` groups.
   // Does nothing when alpha is fixed. Stream-ordered.
   void update(const Stream& stream, const double* log_prob_sums, int stride, int groups, int rows, float learning_rate);

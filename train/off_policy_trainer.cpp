@@ -8,6 +8,7 @@ namespace stampede {
 OffPolicyTrainer::OffPolicyTrainer(const TrainerSetup& setup)
     : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
       learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
+      actor_scale_(setup.config.real("actor_rate_scale")),
       random_warmup_(setup.config.text("warmup") == "uniform"),
       learning_starts_(setup.config.integer("learning_starts")),
       train_interval_(setup.config.integer("train_interval")),
@@ -19,7 +20,8 @@ void OffPolicyTrainer::iterate() {
   // Enough rows that n-step transitions exist, whatever learning_starts says.
   if (rows() < learning_starts_ || ring_->stored_rows() < n_step_ + 1) return;
   for (std::int64_t k = 0; k < gradient_steps_; ++k) {
-    learn(static_cast<std::uint64_t>(updates_), static_cast<float>(learning_rate()));
+    const auto rate = static_cast<float>(learning_rate_.at(rows()));
+    agent().learn(stream_, *ring_, static_cast<std::uint64_t>(updates_), rate, rate * static_cast<float>(actor_scale_));
     ++updates_;
   }
 }
@@ -30,8 +32,8 @@ void OffPolicyTrainer::step() {
   const std::uint32_t* const previous = ring_->stored_rows() > 0 ? ring_->records(ring_->slot(row - 1)) : nullptr;
   const ActMode mode = random_warmup_ && row * environments_ < learning_starts_ ? ActMode::kRandom : ActMode::kExplore;
   for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
-    act(stream,
-        {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row), worker, mode});
+    agent().act(stream, {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row),
+                         worker, mode});
     env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
   });
   ring_->advance();
@@ -39,8 +41,29 @@ void OffPolicyTrainer::step() {
 }
 
 void OffPolicyTrainer::evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const {
-  act(stream, {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker,
-               mode == EvaluationMode::kGreedy ? ActMode::kGreedy : ActMode::kStochastic, acts.seed});
+  agent().act(stream, {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker,
+                       mode == EvaluationMode::kGreedy ? ActMode::kGreedy : ActMode::kStochastic, acts.seed});
+}
+
+std::vector<std::string> OffPolicyTrainer::with_shared_names(std::vector<std::string> own) {
+  std::vector<std::string> names{"losses/critic_loss",          "losses/q_values",
+                                 "losses/absolute_td_error",    "losses/td_target",
+                                 "losses/critic_gradient_norm", "losses/actor_gradient_norm",
+                                 "charts/learning_rate"};
+  names.insert(names.end(), own.begin(), own.end());
+  return names;
+}
+
+void OffPolicyTrainer::report(const OffPolicyMetrics& m, const NamedValues& own, TrainerMetrics& metrics) const {
+  metrics.failed = m.failed;
+  metrics.values = {{"losses/critic_loss", m.critic_loss},
+                    {"losses/q_values", m.mean_q},
+                    {"losses/absolute_td_error", m.mean_absolute_error},
+                    {"losses/td_target", m.mean_target},
+                    {"losses/critic_gradient_norm", m.critic_gradient_norm},
+                    {"losses/actor_gradient_norm", m.actor_gradient_norm},
+                    {"charts/learning_rate", learning_rate_.at(rows())}};
+  metrics.values.insert(metrics.values.end(), own.begin(), own.end());
 }
 
 void OffPolicyTrainer::add_target_block(const std::string& name, View<float> parameters, const NetworkSpec& spec,
@@ -75,6 +98,12 @@ std::int64_t off_policy_batch_rows(const Config& config) { return config.integer
 KeyList off_policy_keys() {
   using enum ConfigType;
   KeyList keys = {
+      {.name = "critics",
+       .type = kInteger,
+       .default_text = "2",
+       .min = 1,
+       .max = kMaxCritics,
+       .help = "action-value functions; targets take the smaller value"},
       {.name = "gamma", .default_text = "0.99", .min = 0, .max = 1, .help = "discount"},
       {.name = "n_step",
        .type = kInteger,
@@ -106,6 +135,16 @@ KeyList off_policy_keys() {
   set_default(keys, "activation", "relu");
   set_default(keys, "initialization", "kaiming_uniform");
   return keys;
+}
+
+void read_off_policy(const Config& config, OffPolicyConfig& off_policy) {
+  off_policy.gamma = static_cast<float>(config.real("gamma"));
+  off_policy.batch_size = static_cast<int>(config.integer("batch_size"));
+  off_policy.n_step = static_cast<int>(config.integer("n_step"));
+  off_policy.critics = static_cast<int>(config.integer("critics"));
+  off_policy.tau = static_cast<float>(config.real("target_tau"));
+  off_policy.network = network_shape(config);
+  off_policy.optimizer = optimizer_config(config);
 }
 
 KeyList noise_keys() {

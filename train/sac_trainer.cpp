@@ -10,35 +10,24 @@ namespace {
 
 SacConfig sac_config(const Config& config, const Space& action) {
   SacConfig sac;
-  sac.gamma = static_cast<float>(config.real("gamma"));
-  sac.batch_size = static_cast<int>(config.integer("batch_size"));
-  sac.n_step = static_cast<int>(config.integer("n_step"));
-  sac.critics = static_cast<int>(config.integer("critics"));
-  sac.tau = static_cast<float>(config.real("target_tau"));
+  read_off_policy(config, sac);
   sac.value_network = config.flag("value_network");
   // Haarnoja et al. 2018b, appendix D: -dim(A).
   sac.temperature = temperature_config(config, -static_cast<double>(action.size));
   sac.noise = noise_config(config);
-  sac.network = network_shape(config);
-  sac.optimizer = optimizer_config(config);
   return sac;
 }
 
 class SacTrainer final : public OffPolicyTrainer {
  public:
   explicit SacTrainer(const TrainerSetup& setup)
-      : OffPolicyTrainer(setup),
-        config_(sac_config(setup.config, spec_.action)),
-        actor_scale_(setup.config.real("actor_rate_scale")) {
+      : OffPolicyTrainer(setup), config_(sac_config(setup.config, spec_.action)) {
     Sac::check(config_, spec_.observation, spec_.action, shape_);
     measure();
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/critic_loss",         "losses/q_values",     "losses/absolute_td_error",
-            "losses/td_target",           "losses/policy_loss",  "losses/entropy",
-            "losses/value_loss",          "losses/alpha",        "losses/critic_gradient_norm",
-            "losses/actor_gradient_norm", "charts/learning_rate"};
+    return with_shared_names({"losses/policy_loss", "losses/entropy", "losses/value_loss", "losses/alpha"});
   }
 
  protected:
@@ -47,27 +36,16 @@ class SacTrainer final : public OffPolicyTrainer {
                                  Sac::networks(config_, spec_.observation, spec_.action, network_factory_), shape_,
                                  workers(), act_rows(), seed_, stream_, agent_arena_);
   }
-  void initialize_agent() override { sac_->initialize(stream_); }
-  void act(const Stream& stream, const ActRequest& request) const override { sac_->act(stream, request); }
-
-  void learn(std::uint64_t update, float learning_rate) override {
-    sac_->learn(stream_, *ring_, update, learning_rate, learning_rate * static_cast<float>(actor_scale_));
-  }
+  OffPolicyActorCritic& agent() const override { return *sac_; }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {
     const SacMetrics m = sac_->read_metrics(stream_);
-    metrics.failed = m.failed;
-    metrics.values = {{"losses/critic_loss", m.critic_loss},
-                      {"losses/q_values", m.mean_q},
-                      {"losses/absolute_td_error", m.mean_absolute_error},
-                      {"losses/td_target", m.mean_target},
-                      {"losses/policy_loss", m.policy_loss},
-                      {"losses/entropy", m.entropy},
-                      {"losses/value_loss", m.value_loss},
-                      {"losses/alpha", m.alpha},
-                      {"losses/critic_gradient_norm", m.critic_gradient_norm},
-                      {"losses/actor_gradient_norm", m.actor_gradient_norm},
-                      {"charts/learning_rate", learning_rate()}};
+    report(m,
+           {{"losses/policy_loss", m.policy_loss},
+            {"losses/entropy", m.entropy},
+            {"losses/value_loss", m.value_loss},
+            {"losses/alpha", m.alpha}},
+           metrics);
   }
 
   std::vector<StateBlock> agent_blocks() override {
@@ -80,16 +58,8 @@ class SacTrainer final : public OffPolicyTrainer {
     return blocks;
   }
 
-  void agent_restored() override {
-    sac_->actor().refresh(stream_);
-    sac_->critic().network().refresh(stream_);
-    if (sac_->value() != nullptr) sac_->value()->network().refresh(stream_);
-    sac_->temperature().refresh(stream_);
-  }
-
  private:
   SacConfig config_;
-  double actor_scale_;
   std::unique_ptr<Sac> sac_;
 };
 
@@ -98,12 +68,6 @@ class SacTrainer final : public OffPolicyTrainer {
 KeyList sac_keys() {
   using enum ConfigType;
   KeyList keys = {
-      {.name = "critics",
-       .type = kInteger,
-       .default_text = "2",
-       .min = 1,
-       .max = kMaxCritics,
-       .help = "action-value functions; targets take the smaller value"},
       {.name = "value_network",
        .type = kFlag,
        .default_text = "false",

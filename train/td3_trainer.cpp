@@ -10,19 +10,13 @@ namespace {
 
 Td3Config td3_config(const Config& config, const Space& action) {
   Td3Config td3;
-  td3.gamma = static_cast<float>(config.real("gamma"));
-  td3.batch_size = static_cast<int>(config.integer("batch_size"));
-  td3.n_step = static_cast<int>(config.integer("n_step"));
-  td3.critics = static_cast<int>(config.integer("critics"));
+  read_off_policy(config, td3);
   td3.policy_delay = static_cast<int>(config.integer("policy_delay"));
-  td3.tau = static_cast<float>(config.real("target_tau"));
   td3.smoothing = {static_cast<float>(config.real("target_noise")),
                    static_cast<float>(config.real("target_noise_clip"))};
   td3.noise = noise_config(config);
   td3.gumbel_temperature = static_cast<float>(config.real("gumbel_temperature"));
   td3.logit_penalty = static_cast<float>(config.real("logit_penalty"));
-  td3.network = network_shape(config);
-  td3.optimizer = optimizer_config(config);
   if (action.is_discrete()) td3.noise.kind = NoiseKind::kNone;  // Gumbel samples explore
   return td3;
 }
@@ -30,18 +24,12 @@ Td3Config td3_config(const Config& config, const Space& action) {
 class Td3Trainer final : public OffPolicyTrainer {
  public:
   explicit Td3Trainer(const TrainerSetup& setup)
-      : OffPolicyTrainer(setup),
-        config_(td3_config(setup.config, spec_.action)),
-        actor_scale_(setup.config.real("actor_rate_scale")) {
+      : OffPolicyTrainer(setup), config_(td3_config(setup.config, spec_.action)) {
     Td3::check(config_, spec_.observation, spec_.action, shape_);
     measure();
   }
 
-  std::vector<std::string> metric_names() const override {
-    return {"losses/critic_loss",         "losses/q_values",     "losses/absolute_td_error",
-            "losses/td_target",           "losses/policy_loss",  "losses/critic_gradient_norm",
-            "losses/actor_gradient_norm", "charts/learning_rate"};
-  }
+  std::vector<std::string> metric_names() const override { return with_shared_names({"losses/policy_loss"}); }
 
  protected:
   void build_agent() override {
@@ -49,24 +37,11 @@ class Td3Trainer final : public OffPolicyTrainer {
                                  Td3::networks(config_, spec_.observation, spec_.action, network_factory_), shape_,
                                  workers(), act_rows(), seed_, stream_, agent_arena_);
   }
-  void initialize_agent() override { td3_->initialize(stream_); }
-  void act(const Stream& stream, const ActRequest& request) const override { td3_->act(stream, request); }
-
-  void learn(std::uint64_t update, float learning_rate) override {
-    td3_->learn(stream_, *ring_, update, learning_rate, learning_rate * static_cast<float>(actor_scale_));
-  }
+  OffPolicyActorCritic& agent() const override { return *td3_; }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {
     const Td3Metrics m = td3_->read_metrics(stream_);
-    metrics.failed = m.failed;
-    metrics.values = {{"losses/critic_loss", m.critic_loss},
-                      {"losses/q_values", m.mean_q},
-                      {"losses/absolute_td_error", m.mean_absolute_error},
-                      {"losses/td_target", m.mean_target},
-                      {"losses/policy_loss", m.policy_loss},
-                      {"losses/critic_gradient_norm", m.critic_gradient_norm},
-                      {"losses/actor_gradient_norm", m.actor_gradient_norm},
-                      {"charts/learning_rate", learning_rate()}};
+    report(m, {{"losses/policy_loss", m.policy_loss}}, metrics);
   }
 
   std::vector<StateBlock> agent_blocks() override {
@@ -78,14 +53,8 @@ class Td3Trainer final : public OffPolicyTrainer {
     return blocks;
   }
 
-  void agent_restored() override {
-    td3_->actor().refresh(stream_);
-    td3_->critic().network().refresh(stream_);
-  }
-
  private:
   Td3Config config_;
-  double actor_scale_;
   std::unique_ptr<Td3> td3_;
 };
 
@@ -94,12 +63,6 @@ class Td3Trainer final : public OffPolicyTrainer {
 KeyList td3_keys() {
   using enum ConfigType;
   KeyList keys = {
-      {.name = "critics",
-       .type = kInteger,
-       .default_text = "2",
-       .min = 1,
-       .max = kMaxCritics,
-       .help = "action-value functions; targets take the smaller value"},
       {.name = "policy_delay",
        .type = kInteger,
        .default_text = "2",
