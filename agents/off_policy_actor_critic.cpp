@@ -9,6 +9,15 @@
 
 namespace stampede {
 
+namespace {
+
+// The network that needs a batch in one piece, if either does.
+const Network& less_divisible(const Stream& stream, const Network& actor, const Network& critic) {
+  return actor.preferred_rows(stream) == 0 ? actor : critic;
+}
+
+}  // namespace
+
 OffPolicyActorCritic::OffPolicyActorCritic(const OffPolicyConfig& config, const ActionCode& code,
                                            std::shared_ptr<const Network> actor, std::shared_ptr<const Network> critic,
                                            const RingShape& shape, int policy_metrics, std::uint64_t seed,
@@ -20,8 +29,8 @@ OffPolicyActorCritic::OffPolicyActorCritic(const OffPolicyConfig& config, const 
       tau_(config.tau),
       n_step_(config.n_step),
       batch_size_(config.batch_size),
-      groups_(gradient_groups(stream, *critic, config.batch_size)),
-      tile_rows_(tile_rows(stream, *critic, config.batch_size)),
+      groups_(gradient_groups(stream, less_divisible(stream, *actor, *critic), config.batch_size)),
+      tile_rows_(tile_rows(stream, less_divisible(stream, *actor, *critic), config.batch_size)),
       metrics_(CriticRowMetrics::kSize + policy_metrics),
       actor_(std::move(actor), config.optimizer, groups_, arena),
       critic_(std::move(critic), config.optimizer, groups_, arena),

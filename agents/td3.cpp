@@ -11,10 +11,12 @@ namespace stampede {
 Td3Networks Td3::networks(const Td3Config& config, const Space& observation, const Space& action,
                           const NetworkFactory& factory) {
   const int width = action_code(action).size;
-  const NetworkSpec actor(observation.size, false, {config.network.tower("actor", {{"action", width, 0.01f}})}, {},
-                          config.network.initialization);
-  return {factory(actor),
-          factory(TwinCritic::network_spec(config.network, observation.size + width, false, 1, config.critics))};
+  NetworkShape actor = config.network, critic = config.network;
+  actor.batch_norm = config.batch_norm != BatchNormLayers::kNone;
+  critic.batch_norm = config.batch_norm == BatchNormLayers::kAll;
+  const NetworkSpec spec(observation.size, false, {actor.tower("actor", {{"action", width, 0.01f}})}, {},
+                         actor.initialization);
+  return {factory(spec), factory(TwinCritic::network_spec(critic, observation.size + width, false, 1, config.critics))};
 }
 
 void Td3::check(const Td3Config& config, const Space& observation, const Space& action, const RingShape& shape) {
@@ -22,6 +24,9 @@ void Td3::check(const Td3Config& config, const Space& observation, const Space& 
   if (action_code(action).size > kMaxActions) {
     throw UsageError("Gumbel-softmax actions: " + std::to_string(action.count) + " are more than " +
                      std::to_string(kMaxActions));
+  }
+  if (config.batch_norm != BatchNormLayers::kNone && config.optimizer.weight_decay > 0.0f) {
+    throw UsageError("weight_decay: would shrink the running statistics of batch_norm; set it to 0");
   }
   check_batch(shape, config.batch_size, config.n_step);
 }
@@ -93,6 +98,7 @@ void Td3::fit_critics(const Stream& stream, const UniformSampler& sampler, const
   critic.network().forward(stream, critic_.target_parameters().data, input, tile.rows, false, s.critic_workspace, s.q);
   smallest_values(stream, tile.rows, critic_.outputs(s.q), s.bootstrap);
   regress_critics(stream, sampler.ring, tile, s);
+  critic_.network().update_statistics(stream, s.critic_workspace, tile.rows);
 }
 
 // The deterministic policy gradient: grad_a Q_1(s, a) at a = mu(s), times grad mu(s).
@@ -116,6 +122,7 @@ void Td3::improve_policy(const Stream& stream, const UniformSampler& sampler, co
                       {actor_outputs(s.policy), s.state_actions, s.softened, s.d_state_actions, shape_.obs_size,
                        config_.gumbel_temperature, config_.logit_penalty, weight, s.d_policy});
   backward_policy(stream, tile, s);
+  actor_.update_statistics(stream, s.actor_workspace, tile.rows);
 }
 
 // dL/da of L = -Q_1(s, a) into d_state_actions, for relaxed discrete actions of L = -sum_j a_j Q_1(s, e_j).
@@ -139,7 +146,7 @@ void Td3::differentiate_actions(const Stream& stream, const Tile& tile) {
 
 void Td3::update_targets(const Stream& stream) {
   critic_.update_target(stream, tau_);
-  polyak_update(stream, actor_.parameters(), actor_target_.data, actor_target_.size(), tau_);
+  follow(stream, actor_.spec(), actor_.parameters(), actor_target_.data, tau_);
 }
 
 Td3Metrics Td3::read_metrics(const Stream& stream) {

@@ -11,12 +11,16 @@
 
 namespace stampede {
 
+// Which hidden layers are normalised by batch. DDPG's paper has it where no action has entered yet: in the actor.
+enum class BatchNormLayers : std::uint8_t { kNone, kActor, kAll };
+
 struct Td3Config : OffPolicyConfig {
   int policy_delay = 2;  // critic updates per update of the policy and the targets
   SmoothingConfig smoothing;
   NoiseConfig noise{.kind = NoiseKind::kGaussian};
   float gumbel_temperature = 1.0f;  // of discrete actions
   float logit_penalty = 1e-3f;
+  BatchNormLayers batch_norm = BatchNormLayers::kNone;
 };
 
 struct Td3Networks {
@@ -32,7 +36,7 @@ class Td3 final : public OffPolicyActorCritic {
   static Td3Networks networks(const Td3Config& config, const Space& observation, const Space& action,
                               const NetworkFactory& factory);
   // Throws UsageError for discrete observations, actions without bounds or too many of them, or a batch larger than the
-  // ring.
+  // ring, or weight decay together with batch normalisation.
   static void check(const Td3Config& config, const Space& observation, const Space& action, const RingShape& shape);
 
   Td3(const Td3Config& config, const Space& action, const Td3Networks& networks, const RingShape& shape, int workers,

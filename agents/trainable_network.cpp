@@ -20,6 +20,15 @@ int tile_rows(const Stream& stream, const Network& network, int batch) {
   return preferred == 0 ? batch : std::min(preferred, batch);
 }
 
+void follow(const Stream& stream, const NetworkSpec& spec, const float* parameters, float* target, float tau) {
+  polyak_update(stream, parameters, target, spec.parameter_count(), tau);
+  for (const LayerLayout& layer : spec.layers()) {
+    if (!layer.batch_norm) continue;
+    const auto size = 2 * static_cast<std::size_t>(layer.out_stride);  // mean and variance, side by side
+    polyak_update(stream, parameters + layer.norm_mean, target + layer.norm_mean, size, 1.0f);
+  }
+}
+
 TrainableNetwork::TrainableNetwork(std::shared_ptr<const Network> network, const OptimizerConfig& config,
                                    int max_groups, Arena& arena, std::size_t extra)
     : network_(std::move(network)), config_(config) {

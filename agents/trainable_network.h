@@ -24,6 +24,10 @@ int gradient_groups(const Stream& stream, const Network& network, int batch);
 // Rows of one forward() and backward() within a group: the network's preferred tile, at most the batch.
 int tile_rows(const Stream& stream, const Network& network, int batch);
 
+// target = target + tau (parameters - target) for a block of the network's; running statistics of batch normalisation
+// are copied. Stream-ordered.
+void follow(const Stream& stream, const NetworkSpec& spec, const float* parameters, float* target, float tau);
+
 // Calls work(group, begin, end, worker, stream) for every group of rows [0, batch), in parallel on a CPU stream;
 // worker in [0, stream.threads()) names the scratch to use. Rethrows what a group threw.
 template <class Work>
@@ -75,6 +79,10 @@ class TrainableNetwork {
   void initialize(const Stream& stream, std::uint64_t seed);
   // Host parameters [parameter_count] replace the current ones.
   void load(const Stream& stream, const float* host);
+  // See Network::update_statistics. Stream-ordered.
+  void update_statistics(const Stream& stream, const float* workspace, int rows) {
+    network_->update_statistics(stream, workspace, rows, parameters_.data);
+  }
   // One optimiser step from the first `groups` gradient blocks, then what backward() needs. Stream-ordered.
   void update(const Stream& stream, int groups, float learning_rate);
   // Only the optimiser step.

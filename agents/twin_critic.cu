@@ -55,7 +55,7 @@ void TwinCritic::initialize(const Stream& stream, std::uint64_t seed) {
 }
 
 void TwinCritic::update_target(const Stream& stream, float tau) {
-  polyak_update(stream, network_.parameters(), target_.data, target_.size(), tau);
+  follow(stream, network_.spec(), network_.parameters(), target_.data, tau);
 }
 
 CriticOutputs TwinCritic::outputs(const float* values) const {

@@ -8,6 +8,11 @@
 namespace stampede {
 namespace {
 
+BatchNormLayers batch_norm_layers(const std::string& name) {
+  if (name == "actor") return BatchNormLayers::kActor;
+  return name == "all" ? BatchNormLayers::kAll : BatchNormLayers::kNone;
+}
+
 Td3Config td3_config(const Config& config, const Space& action) {
   Td3Config td3;
   read_off_policy(config, td3);
@@ -17,6 +22,7 @@ Td3Config td3_config(const Config& config, const Space& action) {
   td3.noise = noise_config(config);
   td3.gumbel_temperature = static_cast<float>(config.real("gumbel_temperature"));
   td3.logit_penalty = static_cast<float>(config.real("logit_penalty"));
+  td3.batch_norm = batch_norm_layers(config.text("batch_norm"));
   if (action.is_discrete()) td3.noise.kind = NoiseKind::kNone;  // Gumbel samples explore
   return td3;
 }
@@ -75,6 +81,11 @@ KeyList td3_keys() {
        .max = 10,
        .help = "deviation of target policy smoothing, where actions reach from -1 to 1; 0 = off"},
       {.name = "target_noise_clip", .default_text = "0.5", .min = 0, .max = 10, .help = "and its limit"},
+      {.name = "batch_norm",
+       .type = kChoice,
+       .default_text = "off",
+       .choices = "off|actor|all",
+       .help = "batch normalisation of the actor's hidden layers, or of all networks'"},
       {.name = "gumbel_temperature",
        .default_text = "1",
        .min = 0,

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/batch_norm.h"
+#include "kernels/error.h"
 #include "kernels/gemm.h"
 #include "kernels/layer_norm.h"
 
@@ -49,10 +51,14 @@ MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
       column += layer.out_stride;
     } else {
       kept_ += stride;
-      if (layer.layer_norm) {
+      if (layer.normalized()) {
         place.normalized = kept_;
-        place.inverse = norms_++;
         kept_ += stride;
+      }
+      if (layer.layer_norm) place.inverse = norms_++;
+      if (layer.batch_norm) {
+        place.statistics = statistics_;
+        statistics_ += 2 * stride;
       }
       widest_ = std::max(widest_, stride);
     }
@@ -62,11 +68,12 @@ MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
 
 int MlpNetwork::preferred_rows(const Stream& stream) const {
   // Measured: 64 to 192 rows are equally fast for widths of 64 and 256, both ends outside are slower.
-  return stream.is_cuda() ? 0 : 128;
+  return stream.is_cuda() || statistics_ > 0 ? 0 : 128;
 }
 
 std::size_t MlpNetwork::workspace_size(int rows, bool with_gradient) const {
-  return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0));
+  return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0)) +
+         (with_gradient ? statistics_ : 0);
 }
 
 void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
@@ -85,24 +92,28 @@ void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkI
         .x_stride = x.stride,
         .w = parameters + layer.weight,
         .b = parameters + layer.bias,
-        .y = keep && layer.layer_norm ? workspace + count * place.normalized : y,
+        .y = keep && layer.normalized() ? workspace + count * place.normalized : y,
         .y_stride = y_stride,
         .rows = rows,
         .in = layer.in,
         .out_stride = layer.out_stride,
-        .activation = layer.layer_norm ? GemmActivation::kLinear : gemm_activation(layer.activation)};
+        .activation = layer.normalized() ? GemmActivation::kLinear : gemm_activation(layer.activation)};
     if (place.first && spec().one_hot()) {
       embedding_forward(stream, op, input.classes);
     } else {
       linear_forward(stream, op);
     }
-    if (layer.layer_norm) normalize(stream, parameters, l, rows, keep, workspace, y);
+    if (layer.normalized()) normalize(stream, parameters, l, rows, keep, workspace, y);
     x = {y, y_stride};
   }
 }
 
 float* MlpNetwork::inverse_deviations(float* workspace, int rows, std::size_t layer) const {
-  return workspace + static_cast<std::size_t>(rows) * (kept_ + 2 * widest_ + places_[layer].inverse);
+  return batch_statistics(workspace, rows, 0) + statistics_ + static_cast<std::size_t>(rows) * places_[layer].inverse;
+}
+
+float* MlpNetwork::batch_statistics(float* workspace, int rows, std::size_t layer) const {
+  return workspace + static_cast<std::size_t>(rows) * (kept_ + 2 * widest_) + places_[layer].statistics;
 }
 
 void MlpNetwork::normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
@@ -110,6 +121,7 @@ void MlpNetwork::normalize(const Stream& stream, const float* parameters, std::s
   const LayerLayout& layout = spec().layers()[layer];
   const Place& place = places_[layer];
   const auto count = static_cast<std::size_t>(rows);
+  if (layout.batch_norm) return normalize_batch(stream, parameters, layer, rows, keep, workspace, y);
   layer_norm_forward(stream, {.x = keep ? workspace + count * place.normalized : y,
                               .gain = parameters + layout.norm_gain,
                               .bias = parameters + layout.norm_bias,
@@ -121,11 +133,60 @@ void MlpNetwork::normalize(const Stream& stream, const float* parameters, std::s
                               .activation = gemm_activation(layout.activation)});
 }
 
+void MlpNetwork::normalize_batch(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
+                                 float* workspace, float* y) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  if (!keep) {
+    return batch_norm_inference(stream, {.x = y,
+                                         .gain = parameters + layout.norm_gain,
+                                         .bias = parameters + layout.norm_bias,
+                                         .mean = parameters + layout.norm_mean,
+                                         .variance = parameters + layout.norm_variance,
+                                         .rows = rows,
+                                         .stride = layout.out_stride,
+                                         .activation = gemm_activation(layout.activation)});
+  }
+  float* const mean = batch_statistics(workspace, rows, layer);
+  batch_norm_forward(stream, {.x = workspace + static_cast<std::size_t>(rows) * places_[layer].normalized,
+                              .gain = parameters + layout.norm_gain,
+                              .bias = parameters + layout.norm_bias,
+                              .y = y,
+                              .mean = mean,
+                              .variance = mean + layout.out_stride,
+                              .rows = rows,
+                              .stride = layout.out_stride,
+                              .activation = gemm_activation(layout.activation)});
+}
+
+void MlpNetwork::update_statistics(const Stream& stream, const float* workspace, int rows, float* parameters) const {
+  for (std::size_t l = 0; l < places_.size(); ++l) {
+    const LayerLayout& layout = spec().layers()[l];
+    if (!layout.batch_norm) continue;
+    const float* const mean = batch_statistics(const_cast<float*>(workspace), rows, l);
+    update_running_statistics(stream, {.batch_mean = mean,
+                                       .batch_variance = mean + layout.out_stride,
+                                       .mean = parameters + layout.norm_mean,
+                                       .variance = parameters + layout.norm_variance,
+                                       .rows = rows,
+                                       .stride = layout.out_stride});
+  }
+}
+
 void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameters, std::size_t layer, int rows,
                                     float* workspace, float* dy, float* gradients) const {
   const LayerLayout& layout = spec().layers()[layer];
   const Place& place = places_[layer];
   const auto count = static_cast<std::size_t>(rows);
+  if (layout.batch_norm) {
+    return batch_norm_backward(stream, {.dy = dy,
+                                        .n = workspace + count * place.normalized,
+                                        .variance = batch_statistics(workspace, rows, layer) + layout.out_stride,
+                                        .gain = parameters + layout.norm_gain,
+                                        .d_gain = gradients ? gradients + layout.norm_gain : nullptr,
+                                        .d_bias = gradients ? gradients + layout.norm_bias : nullptr,
+                                        .rows = rows,
+                                        .stride = layout.out_stride});
+  }
   layer_norm_backward(stream, {.dy = dy,
                                .n = workspace + count * place.normalized,
                                .inverse = inverse_deviations(workspace, rows, layer),
@@ -189,7 +250,7 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
                  // Towers before the last one add to what the towers after them left.
                  .accumulate = place.first && l + 1 < layers.size() && layers.back().tower != layer.tower});
     dy = {dx, x.stride};
-    if (!place.first && layers[l - 1].layer_norm) {
+    if (!place.first && layers[l - 1].normalized()) {
       differentiate_norm(stream, parameters, l - 1, rows, workspace, dx, gradients);
     }
   }
@@ -197,6 +258,7 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
 
 void MlpNetwork::forward_tangent(const Stream& stream, const float* parameters, const float* direction,
                                  NetworkInput input, int rows, float* workspace, float* tangents) const {
+  if (statistics_ > 0) throw RuntimeError("batch normalisation has no forward-mode derivative here; use layer_norm");
   const auto count = static_cast<std::size_t>(rows);
   Rows x{}, dx{};
   for (std::size_t l = 0; l < places_.size(); ++l) {

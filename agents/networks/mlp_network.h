@@ -23,16 +23,20 @@ class MlpNetwork final : public Network {
                 const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const override;
   void forward_tangent(const Stream& stream, const float* parameters, const float* direction, NetworkInput input,
                        int rows, float* workspace, float* tangents) const override;
+  void update_statistics(const Stream& stream, const float* workspace, int rows, float* parameters) const override;
 
  private:
   // A layer's normalisation: forward, its gradient and its tangent, in place of the products before it.
   void normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
                  float* workspace, float* y) const;
+  void normalize_batch(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
+                       float* workspace, float* y) const;
   void differentiate_norm(const Stream& stream, const float* parameters, std::size_t layer, int rows, float* workspace,
                           float* dy, float* gradients) const;
   void move_norm(const Stream& stream, const float* parameters, const float* direction, std::size_t layer, int rows,
                  float* workspace, float* dx) const;
   float* inverse_deviations(float* workspace, int rows, std::size_t layer) const;  // [rows]
+  float* batch_statistics(float* workspace, int rows, std::size_t layer) const;    // mean and variance, [2, out_stride]
 
   // Where a layer stands and where what belongs to it lies.
   struct Place {
@@ -40,14 +44,16 @@ class MlpNetwork final : public Network {
     int output_column = 0;             // of a last layer, in an output row
     std::size_t kept = 0;              // of a hidden layer's activations in the workspace, in floats per row
     std::size_t transposed = 0;        // of its transposed weights in the prepared block
-    std::size_t normalized = 0;        // of a layer normalisation's results, in floats per row
-    std::size_t inverse = 0;           // of its inverse deviations, behind everything else
+    std::size_t normalized = 0;        // of a normalisation's results, in floats per row
+    std::size_t inverse = 0;           // of a layer normalisation's inverse deviations, behind everything else
+    std::size_t statistics = 0;        // of a batch normalisation's, in front of them
   };
 
-  std::vector<Place> places_;  // one per layer
-  std::size_t kept_ = 0;       // floats per row of all hidden activations and normalised values
-  std::size_t norms_ = 0;      // layers with normalisation
-  std::size_t widest_ = 0;     // floats per row of the widest hidden layer
+  std::vector<Place> places_;   // one per layer
+  std::size_t kept_ = 0;        // floats per row of all hidden activations and normalised values
+  std::size_t norms_ = 0;       // layers with layer normalisation
+  std::size_t statistics_ = 0;  // floats of all batch statistics
+  std::size_t widest_ = 0;      // floats per row of the widest hidden layer
   std::size_t prepared_size_ = 0;
 };
 

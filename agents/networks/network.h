@@ -18,7 +18,8 @@ struct NetworkInput {
 };
 
 // Parameters, gradients and workspaces are passed in; the object itself holds no state that a call changes, so threads
-// share it. An output row depends on the row's own inputs only: batch size and tiling change no bit.
+// share it. An output row depends on the row's own inputs only: batch size and tiling change no bit. The exception is
+// batch normalisation, which uses the batch's statistics where forward() keeps for a gradient, else the running ones.
 //
 // Every float pointer is aligned to 64 bytes, as what an Arena hands out.
 class Network {
@@ -27,7 +28,8 @@ class Network {
 
   const NetworkSpec& spec() const { return spec_; }
 
-  // Rows that one call should get on this stream: a tile that stays in cache on a CPU, everything on CUDA or Torch (0).
+  // Rows that one call should get on this stream: a tile that stays in cache on a CPU; everything (0) on CUDA, for
+  // Torch and wherever rows depend on each other through batch normalisation.
   virtual int preferred_rows(const Stream& stream) const = 0;
   // Floats a workspace needs for calls of up to `rows` rows; with_gradient also keeps what backward() reads.
   virtual std::size_t workspace_size(int rows, bool with_gradient) const = 0;
@@ -51,6 +53,11 @@ class Network {
   // (padding zero) from `parameters`, with inputs held fixed. Reads what forward(keep = true) left of the same rows.
   virtual void forward_tangent(const Stream& stream, const float* parameters, const float* direction,
                                NetworkInput input, int rows, float* workspace, float* tangents) const = 0;
+
+  // Moves the running statistics of batch normalisation in `parameters` towards those that forward(keep = true) found
+  // in its rows. Without such layers nothing happens. Stream-ordered.
+  virtual void update_statistics(const Stream& /*stream*/, const float* /*workspace*/, int /*rows*/,
+                                 float* /*parameters*/) const {}
 
  protected:
   explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}

@@ -58,6 +58,9 @@ NetworkSpec::NetworkSpec(int input_size, bool one_hot, std::vector<TowerSpec> to
 
 void NetworkSpec::add_tower(const TowerSpec& tower, int index) {
   if (tower.heads.empty()) throw UsageError("network: tower '" + tower.name + "' has no head");
+  if (tower.layer_norm && tower.batch_norm) {
+    throw UsageError("network: layer_norm and batch_norm exclude each other");
+  }
   int in = input_size_;
   for (std::size_t k = 0; k < tower.hidden.size(); ++k) {
     LayerLayout layer;
@@ -69,14 +72,19 @@ void NetworkSpec::add_tower(const TowerSpec& tower, int index) {
     layer.activation = tower.activation;
     layer.gain = std::sqrt(2.0f);
     layer.layer_norm = tower.layer_norm;
+    layer.batch_norm = tower.batch_norm;
     add_layer(layer);
     const LayerLayout& added = layers_.back();
     const auto stride = static_cast<std::size_t>(added.out_stride);
     tensors_.push_back({added.name + ".weight", added.weight, added.out, added.in, 1, stride, added.gain});
     tensors_.push_back({added.name + ".bias", added.bias, added.out, 0, 1, 1, 0.0f});
-    if (added.layer_norm) {
+    if (added.normalized()) {
       tensors_.push_back({added.name + ".norm.weight", added.norm_gain, added.out, 0, 1, 1, 0.0f, 1.0f});
       tensors_.push_back({added.name + ".norm.bias", added.norm_bias, added.out, 0, 1, 1, 0.0f, 0.0f});
+    }
+    if (added.batch_norm) {
+      tensors_.push_back({added.name + ".norm.running_mean", added.norm_mean, added.out, 0, 1, 1, 0.0f, 0.0f});
+      tensors_.push_back({added.name + ".norm.running_var", added.norm_variance, added.out, 0, 1, 1, 0.0f, 1.0f});
     }
     in = layer.out;
   }
@@ -110,10 +118,15 @@ void NetworkSpec::add_layer(LayerLayout layer) {
   layer.bias = layer.weight + static_cast<std::size_t>(layer.in) * static_cast<std::size_t>(layer.out_stride);
   const auto stride = static_cast<std::size_t>(layer.out_stride);
   parameter_count_ = layer.bias + stride;
-  if (layer.layer_norm) {
+  if (layer.normalized()) {
     layer.norm_gain = parameter_count_;
     layer.norm_bias = layer.norm_gain + stride;
     parameter_count_ = layer.norm_bias + stride;
+  }
+  if (layer.batch_norm) {
+    layer.norm_mean = parameter_count_;
+    layer.norm_variance = layer.norm_mean + stride;
+    parameter_count_ = layer.norm_variance + stride;
   }
   layers_.push_back(std::move(layer));
 }
@@ -124,6 +137,10 @@ std::size_t NetworkSpec::logical_parameter_count() const {
     count += static_cast<std::size_t>(tensor.rows) * static_cast<std::size_t>(std::max(tensor.columns, 1));
   }
   return count;
+}
+
+bool NetworkSpec::has_batch_norm() const {
+  return std::any_of(layers_.begin(), layers_.end(), [](const LayerLayout& layer) { return layer.batch_norm; });
 }
 
 const HeadLayout& NetworkSpec::head(std::string_view name) const {

@@ -30,6 +30,7 @@ struct TowerSpec {
   Activation activation = Activation::kTanh;
   std::vector<HeadSpec> heads;
   bool layer_norm = false;  // of every hidden layer, before its activation
+  bool batch_norm = false;  // the same by batch; not both
 };
 
 // What a run chooses of its networks; which towers and heads there are, the algorithm knows.
@@ -38,9 +39,10 @@ struct NetworkShape {
   Activation activation = Activation::kTanh;
   Initialization initialization = Initialization::kOrthogonal;
   bool layer_norm = false;
+  bool batch_norm = false;
 
   TowerSpec tower(std::string name, std::vector<HeadSpec> heads) const {
-    return {std::move(name), hidden, activation, std::move(heads), layer_norm};
+    return {std::move(name), hidden, activation, std::move(heads), layer_norm, batch_norm};
   }
 };
 
@@ -51,7 +53,7 @@ struct VectorSpec {
   float initial = 0.0f;
 };
 
-// One linear layer: y = activation(x W + b), or with layer normalisation y = activation(norm(x W + b) * gain + bias).
+// One linear layer: y = activation(x W + b), or with normalisation y = activation(norm(x W + b) * gain + bias).
 // Weights are stored [in, out_stride] (the transpose of PyTorch's [out, in]) because the CPU path vectorises over
 // outputs; checkpoints store [out, in].
 struct LayerLayout {
@@ -65,7 +67,13 @@ struct LayerLayout {
   Activation activation = Activation::kLinear;
   float gain = 1.0f;
   bool layer_norm = false;
-  std::size_t norm_gain = 0, norm_bias = 0;  // with layer_norm: offsets in the block, [out_stride] each
+  bool batch_norm = false;
+  std::size_t norm_gain = 0, norm_bias = 0;  // of either: offsets in the block, [out_stride] each
+  // With batch_norm: the running statistics, [out_stride] each. They have no gradient, so no optimiser moves them
+  // unless it decays weights.
+  std::size_t norm_mean = 0, norm_variance = 0;
+
+  bool normalized() const { return layer_norm || batch_norm; }
 };
 
 // A head's place: columns [column, column + size) of an output row.
@@ -92,7 +100,7 @@ struct TensorLayout {
 class NetworkSpec {
  public:
   // input_size: features per row, or the number of classes when one_hot. Throws UsageError for an empty tower list,
-  // sizes outside [1, 65536] or repeated names.
+  // sizes outside [1, 65536], repeated names or two normalisations of one tower.
   NetworkSpec(int input_size, bool one_hot, std::vector<TowerSpec> towers, std::vector<VectorSpec> vectors = {},
               Initialization initialization = Initialization::kOrthogonal);
 
@@ -107,6 +115,7 @@ class NetworkSpec {
 
   const std::vector<LayerLayout>& layers() const { return layers_; }  // tower by tower, in forward order
   int tower_count() const { return tower_count_; }
+  bool has_batch_norm() const;
   const HeadLayout& head(std::string_view name) const;  // throws RuntimeError for an unknown name
   const std::vector<HeadLayout>& heads() const { return heads_; }
   std::size_t vector_offset(std::string_view name) const;

@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 #include <omp.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/normalization.h>
 
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/batch_norm.h"
 #include "kernels/error.h"
 #include "kernels/layer_norm.h"
 
@@ -79,13 +81,16 @@ at::Tensor times_derivative(const at::Tensor& x, const at::Tensor& y, Activation
 // One tower: linear layers in forward order, the heads being one of them, each with its normalisation if it has one.
 class TowerModule : public torch::nn::Module {
  public:
-  explicit TowerModule(std::vector<LayerLayout> layers) : layouts_(std::move(layers)) {
+  explicit TowerModule(std::vector<LayerLayout> layers)
+      : layouts_(std::move(layers)), means_(layouts_.size()), variances_(layouts_.size()) {
     for (const LayerLayout& layout : layouts_) {
       // The smallest there is: bind() replaces its tensors.
       const std::string name = std::to_string(linears_.size());
       linears_.push_back(register_module(name, torch::nn::Linear(1, 1)));
       linears_.back()->options.in_features(layout.in).out_features(layout.out);
       norms_.push_back(nullptr);
+      batch_norms_.push_back(nullptr);
+      if (layout.batch_norm) batch_norms_.back() = register_module(name + "_norm", torch::nn::BatchNorm1d(1));
       if (!layout.layer_norm) continue;
       const auto options = torch::nn::LayerNormOptions({layout.out}).eps(static_cast<double>(kLayerNormEpsilon));
       norms_.back() = register_module(name + "_norm", torch::nn::LayerNorm(options));
@@ -98,9 +103,11 @@ class TowerModule : public torch::nn::Module {
     for (std::size_t l = 0; l < linears_.size(); ++l) {
       linears_[l]->weight.set_data(weight_view(layouts_[l], parameters));
       linears_[l]->bias.set_data(vector_view(layouts_[l], parameters, layouts_[l].bias));
-      if (!norms_[l]) continue;
-      norms_[l]->weight.set_data(vector_view(layouts_[l], parameters, layouts_[l].norm_gain));
-      norms_[l]->bias.set_data(vector_view(layouts_[l], parameters, layouts_[l].norm_bias));
+      if (norms_[l]) bind_norm(*norms_[l], layouts_[l], parameters);
+      if (!batch_norms_[l]) continue;
+      bind_norm(*batch_norms_[l], layouts_[l], parameters);
+      batch_norms_[l]->running_mean = vector_view(layouts_[l], parameters, layouts_[l].norm_mean);
+      batch_norms_[l]->running_var = vector_view(layouts_[l], parameters, layouts_[l].norm_variance);
     }
   }
 
@@ -109,27 +116,60 @@ class TowerModule : public torch::nn::Module {
     for (const LayerLayout& layout : layouts_) {
       views.push_back(weight_view(layout, gradients));
       views.push_back(vector_view(layout, gradients, layout.bias));
-      if (!layout.layer_norm) continue;
+      if (!layout.normalized()) continue;
       views.push_back(vector_view(layout, gradients, layout.norm_gain));
       views.push_back(vector_view(layout, gradients, layout.norm_bias));
     }
   }
 
-  // x: float rows [rows, in], or int32 classes [rows].
-  at::Tensor forward(at::Tensor x) {
+  // x: float rows [rows, in], or int32 classes [rows]. keep: batch normalisation by the batch's own statistics, which
+  // are remembered.
+  at::Tensor forward(at::Tensor x, bool keep) {
     for (std::size_t l = 0; l < linears_.size(); ++l) {
       const bool classes = x.scalar_type() == at::kInt;
       x = classes ? at::embedding(linears_[l]->weight.t(), x) + linears_[l]->bias : linears_[l]->forward(x);
       if (norms_[l]) x = norms_[l]->forward(x);
+      if (batch_norms_[l]) x = normalize_batch(x, l, keep);
       x = activated(x, layouts_[l].activation);
     }
     return x;
   }
 
+  void update_statistics(int rows, float* parameters) const {
+    for (std::size_t l = 0; l < layouts_.size(); ++l) {
+      if (!batch_norms_[l]) continue;
+      const LayerLayout& layout = layouts_[l];
+      const at::Tensor unbiased = rows > 1 ? variances_[l] * (rows / (rows - 1.0)) : variances_[l];
+      vector_view(layout, parameters, layout.norm_mean).lerp_(means_[l], kBatchNormMomentum);
+      vector_view(layout, parameters, layout.norm_variance).lerp_(unbiased, kBatchNormMomentum);
+    }
+  }
+
  private:
+  template <class Norm>
+  static void bind_norm(Norm& norm, const LayerLayout& layout, const float* parameters) {
+    norm.weight.set_data(vector_view(layout, parameters, layout.norm_gain));
+    norm.bias.set_data(vector_view(layout, parameters, layout.norm_bias));
+  }
+
+  at::Tensor normalize_batch(const at::Tensor& x, std::size_t layer, bool keep) {
+    const torch::nn::BatchNorm1d& norm = batch_norms_[layer];
+    constexpr double kMomentum = 0.0, kEpsilon = static_cast<double>(kBatchNormEpsilon);
+    if (!keep) {
+      return at::batch_norm(x, norm->weight, norm->bias, norm->running_mean, norm->running_var, false, kMomentum,
+                            kEpsilon, false);
+    }
+    means_[layer] = x.detach().mean(0);
+    variances_[layer] = x.detach().var(0, false);
+    // Without running statistics: parameters are only read here.
+    return at::batch_norm(x, norm->weight, norm->bias, {}, {}, true, kMomentum, kEpsilon, false);
+  }
+
   std::vector<LayerLayout> layouts_;
   std::vector<torch::nn::Linear> linears_;
   std::vector<torch::nn::LayerNorm> norms_;  // empty holders where a layer has none
+  std::vector<torch::nn::BatchNorm1d> batch_norms_;
+  std::vector<at::Tensor> means_, variances_;  // of the latest batch
 };
 
 // The towers of a spec, looking at the blocks they were last bound to.
@@ -151,10 +191,14 @@ class BoundTowers {
     parameters_ = parameters;
   }
 
-  std::vector<at::Tensor> forward(const at::Tensor& x) const {
+  std::vector<at::Tensor> forward(const at::Tensor& x, bool keep) const {
     std::vector<at::Tensor> outputs;
-    for (const auto& tower : towers_) outputs.push_back(tower->forward(x));
+    for (const auto& tower : towers_) outputs.push_back(tower->forward(x, keep));
     return outputs;
+  }
+
+  void update_statistics(int rows, float* parameters) const {
+    for (const auto& tower : towers_) tower->update_statistics(rows, parameters);
   }
 
   // Each tower's logical columns of a block [rows, output_stride].
@@ -253,13 +297,22 @@ void TorchNetwork::forward(const Stream& stream, const float* parameters, Networ
     const c10::InferenceMode inference_mode(!keep);
     at::Tensor x = input_tensor(spec(), input, rows);
     if (keep && !spec().one_hot()) x.set_requires_grad(true);
-    const std::vector<at::Tensor> results = towers.forward(x);
+    const std::vector<at::Tensor> results = towers.forward(x, keep);
     const std::vector<at::Tensor> views = towers.output_views(spec(), outputs, rows);
     std::fill_n(outputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().output_stride()), 0.0f);
     for (std::size_t t = 0; t < results.size(); ++t) at::Tensor(views[t]).copy_(results[t].detach());
     if (!keep) return;
     own.input = x;
     own.outputs = results;
+  });
+}
+
+void TorchNetwork::update_statistics(const Stream& stream, const float* workspace, int rows, float* parameters) const {
+  check_device(stream);
+  if (!spec().has_batch_norm()) return;
+  with_readable_errors([&] {
+    const at::NoGradGuard no_gradient;
+    workspace_of(workspace).training.update_statistics(rows, parameters);
   });
 }
 
@@ -295,6 +348,9 @@ void TorchNetwork::forward_tangent(const Stream& stream, const float* parameters
                                    NetworkInput input, int rows, float*, float* tangents) const {
   check_device(stream);
   use_threads_of(stream);
+  if (spec().has_batch_norm()) {
+    throw RuntimeError("batch normalisation has no forward-mode derivative here; use layer_norm");
+  }
   with_readable_errors([&] {
     const c10::InferenceMode inference_mode;
     const std::vector<LayerLayout>& layers = spec().layers();

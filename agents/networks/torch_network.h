@@ -35,6 +35,7 @@ class TorchNetwork final : public Network {
                 const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const override;
   void forward_tangent(const Stream& stream, const float* parameters, const float* direction, NetworkInput input,
                        int rows, float* workspace, float* tangents) const override;
+  void update_statistics(const Stream& stream, const float* workspace, int rows, float* parameters) const override;
 
  private:
   struct Workspace;

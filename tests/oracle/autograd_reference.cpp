@@ -65,6 +65,10 @@ std::map<int, at::Tensor> head_outputs(const NetworkSpec& spec, const NamedTenso
       if (layer.layer_norm) {
         x = at::layer_norm(x, {layer.out}, p.at(layer.name + ".norm.weight"), p.at(layer.name + ".norm.bias"), 1e-5);
       }
+      if (layer.batch_norm) {
+        x = at::batch_norm(x, p.at(layer.name + ".norm.weight"), p.at(layer.name + ".norm.bias"), {}, {}, true, 0.0,
+                           1e-5, false);
+      }
       x = activated(x, layer.activation);
       continue;
     }

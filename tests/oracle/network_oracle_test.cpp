@@ -81,11 +81,22 @@ std::vector<Shape> shapes() {
   };
 }
 
+std::vector<Shape> batch_normalised_shapes() {
+  std::vector<Shape> shapes;
+  for (const Activation activation : {Activation::kRelu, Activation::kTanh, Activation::kLinear}) {
+    TowerSpec actor{"actor", {33, 17}, activation, {{"policy", 3, 1.0f}}};
+    actor.batch_norm = true;
+    shapes.push_back({"batch norm", {4, false, {actor, {"critic", {31}, Activation::kTanh, {{"value", 1, 1.0f}}}}}});
+    shapes.push_back({"batch norm, classes", {31, true, {actor}}});
+  }
+  return shapes;
+}
+
 using MakeNetwork = std::function<std::unique_ptr<Network>(const NetworkSpec&)>;
 
-void check_all_shapes(const MakeNetwork& make) {
-  for (const Shape& shape : shapes()) {
-    for (const int rows : {1, 31, 33, 257}) {
+void check_shapes(const MakeNetwork& make, const std::vector<Shape>& shapes, const std::vector<int>& row_counts) {
+  for (const Shape& shape : shapes) {
+    for (const int rows : row_counts) {
       SCOPED_TRACE(shape.name + ", " + std::to_string(rows) + " rows");
       const NetworkCase c(shape.spec, rows);
       const std::unique_ptr<Network> network = make(shape.spec);
@@ -102,6 +113,12 @@ void check_all_shapes(const MakeNetwork& make) {
       }
     }
   }
+}
+
+// A batch of two or fewer has columns whose deviation is all rounding.
+void check_all_shapes(const MakeNetwork& make) {
+  check_shapes(make, shapes(), {1, 31, 33, 257});
+  check_shapes(make, batch_normalised_shapes(), {31, 33, 257});
 }
 
 TEST(NetworkOracle, NativeGradientsEqualAutograd) {
@@ -142,6 +159,33 @@ TEST(NetworkOracle, NativeTangentsEqualAutograd) {
 }
 
 TEST(NetworkOracle, TorchNetworkTangentsEqualAutograd) { check_tangents(load_torch_networks()); }
+
+// Running statistics after a batch, and a row evaluated with them.
+TEST(NetworkOracle, BothNetworksKeepTheSameRunningStatistics) {
+  const NetworkSpec spec = batch_normalised_shapes().front().spec;
+  const NetworkCase c(spec, 33);
+  std::vector<Buffer<float>> parameters, outputs;
+  for (const MakeNetwork& make :
+       {MakeNetwork([](const NetworkSpec& s) { return std::make_unique<MlpNetwork>(s); }), load_torch_networks()}) {
+    const std::unique_ptr<Network> network = make(spec);
+    Calls calls(*network, 33);
+    parameters.emplace_back(Device{}, c.parameters.size());
+    std::copy_n(c.parameters.data(), c.parameters.size(), parameters.back().data());
+    calls.forward(*network, c, true, parameters.back().data());
+    network->update_statistics(calls.stream, calls.workspace.data(), 33, parameters.back().data());
+    calls.forward(*network, c, false, parameters.back().data());
+    outputs.push_back(std::move(calls.outputs));
+    EXPECT_THROW(network->forward_tangent(calls.stream, parameters.back().data(), parameters.back().data(), c.input(),
+                                          33, calls.workspace.data(), calls.outputs.data()),
+                 RuntimeError);
+  }
+  const LayerLayout& layer = spec.layers().front();
+  EXPECT_NE(parameters[0].data()[layer.norm_mean], c.parameters.data()[layer.norm_mean]);
+  for (std::size_t i = 0; i < parameters[0].size(); ++i) {
+    ASSERT_NEAR(parameters[0].data()[i], parameters[1].data()[i], 1e-6) << i;
+  }
+  for (std::size_t i = 0; i < outputs[0].size(); ++i) ASSERT_NEAR(outputs[0].data()[i], outputs[1].data()[i], 1e-5);
+}
 
 TEST(TorchNetwork, OneForwardServesSeveralBackwardPasses) {
   const NetworkCase c(small_spec(), 33);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/batch_norm.h"
 #include "kernels/gemm.h"
 #include "kernels/layer_norm.h"
 #include "kernels/optimizer.h"
@@ -79,6 +80,37 @@ TEST(KernelParity, LayerNormalisation) {
                           {dy.data(), x.data(), inverse.data(), gain.data(), d_gain.data(), d_bias.data(), r, s, p});
       std::vector<float> all;
       for (const DeviceArray<float>* values : {&x, &y, &inverse, &dy, &d_gain, &d_bias, &dx}) {
+        append(all, values->values());
+      }
+      return all;
+    });
+  }
+}
+
+TEST(KernelParity, BatchNormalisation) {
+  for (const auto& [rows, size, stride] : {std::array{1, 1, 16}, {33, 17, 32}, {257, 64, 64}, {1025, 100, 112}}) {
+    expect_parity([&, n = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(size),
+                   pitch = static_cast<std::size_t>(stride)](const Stream& stream) {
+      const auto array = [&](std::size_t count, std::uint32_t seed) {
+        return DeviceArray<float>(stream, padded_rows(count, width, pitch, seed));
+      };
+      const DeviceArray<float> x = array(n, 1), gain = array(1, 2), bias = array(1, 3), dy = array(n, 4);
+      const DeviceArray<float> d_gain = array(1, 5), d_bias = array(1, 6), later = array(n, 7);
+      const DeviceArray<float> running_mean = array(1, 8), running_variance(stream, std::vector<float>(pitch, 0.5f));
+      const DeviceArray<float> y(stream, n * pitch), mean(stream, pitch), variance(stream, pitch);
+      const int r = static_cast<int>(n), p = static_cast<int>(pitch);
+      constexpr GemmActivation kActivation = GemmActivation::kTanh;
+      batch_norm_forward(
+          stream, {x.data(), gain.data(), bias.data(), y.data(), mean.data(), variance.data(), r, p, kActivation});
+      batch_norm_backward(stream,
+                          {dy.data(), x.data(), variance.data(), gain.data(), d_gain.data(), d_bias.data(), r, p});
+      update_running_statistics(stream,
+                                {mean.data(), variance.data(), running_mean.data(), running_variance.data(), r, p});
+      batch_norm_inference(stream, {later.data(), gain.data(), bias.data(), running_mean.data(),
+                                    running_variance.data(), r, p, kActivation});
+      std::vector<float> all;
+      for (const DeviceArray<float>* values :
+           {&x, &y, &dy, &d_gain, &d_bias, &running_mean, &running_variance, &later}) {
         append(all, values->values());
       }
       return all;
