@@ -92,6 +92,14 @@ check_cuda() {
   readelf -SW "$build/stampede" | grep -F .nv_fatbin || { echo "no device code in $build/stampede"; return 1; }
 }
 
+# Registers, local memory and double precision of every kernel, and that the cost model can read them all.
+check_kernels() {
+  grep -qs '^STAMPEDE_CUDA:BOOL=ON' "$build/CMakeCache.txt" || { echo "no nvcc: no kernels to look at"; return 77; }
+  type -P python3 >/dev/null || { echo "no python3: budgets of kernels were not compared"; return 77; }
+  python3 -B "$root/tests/ptxas/check_kernels.py" "$build/stampede" --self-test
+  python3 -B "$root/tools/cost_model.py" "$build/stampede"
+}
+
 # An environment outside the tree, built against an installed stampede.
 check_example() {
   local prefix=$build/test-install work=$build/test-example
@@ -147,6 +155,7 @@ run_native() {
   fi
   has_sources 'bench/*.cpp' && run_step_suite bench check_benchmarks
   run_step_suite cuda check_cuda
+  run_step_suite kernels check_kernels
   has_sources 'examples/custom_env/*.cpp' && run_step_suite example check_example
 }
 
