@@ -38,7 +38,7 @@ struct ActSquashedOp {
 };
 
 struct SamplePolicyOp {
-  PolicySample s;
+  PolicySampling s;
 
   HD void operator()(int r) const {
     const float* const row = s.policy.row(r);
@@ -121,7 +121,7 @@ void act_squashed(const Stream& stream, const ActRows& rows, const SquashedOutpu
   for_each_index(stream, rows.rows, ActSquashedOp{rows, policy, noise});
 }
 
-void sample_policy(const Stream& stream, int rows, const PolicySample& sample) {
+void sample_policy(const Stream& stream, int rows, const PolicySampling& sample) {
   for_each_index(stream, rows, SamplePolicyOp{sample});
 }
 

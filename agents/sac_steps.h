@@ -23,7 +23,7 @@ struct SquashedOutputs {
 void act_squashed(const Stream& stream, const ActRows& rows, const SquashedOutputs& policy, const NoiseView& noise);
 
 // a ~ pi(. | s), reparameterised: action into columns [obs_size, obs_size + A) of the critic's input rows.
-struct PolicySample {
+struct PolicySampling {
   SquashedOutputs policy;
   RandomKey key;   // index = sample of the update
   int begin;       // sample of row 0
@@ -32,7 +32,7 @@ struct PolicySample {
   float* noise;      // [rows, A], standard normal; null when not needed again
   float* log_probs;  // [rows]
 };
-void sample_policy(const Stream& stream, int rows, const PolicySample& sample);
+void sample_policy(const Stream& stream, int rows, const PolicySampling& sample);
 
 // bootstrap[r] = min_k Q_k - alpha log pi, equation 3. Stream-ordered.
 void soft_bootstrap(const Stream& stream, int rows, const CriticOutputs& q, const float* log_probs, const float* alpha,

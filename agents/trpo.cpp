@@ -82,10 +82,10 @@ Trpo::Trpo(const TrpoConfig& config, const Space& action, Networks networks, con
     critic_scratch_.push_back({InputRows::take(critic.spec(), critic_tile_rows_, arena),
                                arena.take<float>(critic.workspace_size(critic_tile_rows_, true)).data,
                                arena.take<float>(outputs).data, arena.take<float>(outputs).data,
-                               arena.take<float>(n * CriticRowMetrics::kSize).data});
+                               arena.take<float>(n * TrpoCriticMetrics::kSize).data});
   }
-  critic_groups_ = arena.take<double>(kMaxGradientGroups * CriticRowMetrics::kSize);
-  critic_totals_ = arena.take<double>(CriticRowMetrics::kSize);
+  critic_groups_ = arena.take<double>(kMaxGradientGroups * TrpoCriticMetrics::kSize);
+  critic_totals_ = arena.take<double>(TrpoCriticMetrics::kSize);
 }
 
 void Trpo::learn(const Stream& stream, const TrajectoryRing& ring, const TrpoSchedule& schedule) {
@@ -161,8 +161,8 @@ void Trpo::accumulate_critic_tile(const Stream& stream, int begin, int rows, int
                    {scratch.outputs, scratch.d_outputs, scratch.metrics, critic_.spec().output_stride(), begin, rows});
   network.backward(stream, critic_.parameters(), critic_.prepared(), input, rows, scratch.d_outputs, scratch.workspace,
                    critic_.gradients(group), nullptr);
-  add_row_metrics(stream, scratch.metrics, rows, CriticRowMetrics::kSize,
-                  critic_groups_.data + group * CriticRowMetrics::kSize);
+  add_row_metrics(stream, scratch.metrics, rows, TrpoCriticMetrics::kSize,
+                  critic_groups_.data + group * TrpoCriticMetrics::kSize);
 }
 
 TrpoMetrics Trpo::read_metrics(const Stream& stream) {
@@ -183,7 +183,7 @@ TrpoMetrics Trpo::read_metrics(const Stream& stream) {
           .cg_residual = t.residual / updates,
           .entropy = t.entropy / rows,
           .explained_variance = spread > 0.0 ? 1.0 - error / spread : 0.0,
-          .value_loss = critic[CriticRowMetrics::kLoss] / std::max(1.0, critic[CriticRowMetrics::kCount]),
+          .value_loss = critic[TrpoCriticMetrics::kLoss] / std::max(1.0, critic[TrpoCriticMetrics::kCount]),
           .gradient_norm = t.gradient_norm / updates,
           .failed = learner.failed != 0};
 }

@@ -94,8 +94,8 @@ class Trpo {
   View<MomentPart> moment_parts_;
   View<MinibatchMoments> moments_;
   std::vector<Scratch> critic_scratch_;  // per worker
-  View<double> critic_groups_;           // [groups, CriticRowMetrics::kSize]
-  View<double> critic_totals_;           // [CriticRowMetrics::kSize]
+  View<double> critic_groups_;           // [groups, TrpoCriticMetrics::kSize]
+  View<double> critic_totals_;           // [TrpoCriticMetrics::kSize]
 };
 
 }  // namespace stampede

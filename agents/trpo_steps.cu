@@ -7,19 +7,19 @@
 namespace stampede {
 namespace {
 
-struct CriticLossOp {
+struct TrpoCriticLossOp {
   RolloutBatch batch;
   const MinibatchMoments* moments;
   float weight;
-  CriticTile tile;
+  TrpoCriticTile tile;
 
   HD void operator()(int r) const {
     const int m = tile.begin + r;
     const float error = tile.outputs[r * tile.stride] - batch.target[m];
     const float valid = batch.valid[m] != 0 ? 1.0f : 0.0f;
     tile.d_outputs[r * tile.stride] = valid * weight * moments->divisor * error;
-    tile.metrics[CriticRowMetrics::kLoss * tile.rows + r] = valid * 0.5f * error * error;
-    tile.metrics[CriticRowMetrics::kCount * tile.rows + r] = valid;
+    tile.metrics[TrpoCriticMetrics::kLoss * tile.rows + r] = valid * 0.5f * error * error;
+    tile.metrics[TrpoCriticMetrics::kCount * tile.rows + r] = valid;
   }
 };
 
@@ -30,8 +30,8 @@ struct AddCriticMetricsOp {
 
   HD void operator()(int k) const {
     for (int g = 0; g < count; ++g) {
-      totals[k] += groups[g * CriticRowMetrics::kSize + k];
-      groups[g * CriticRowMetrics::kSize + k] = 0.0;
+      totals[k] += groups[g * TrpoCriticMetrics::kSize + k];
+      groups[g * TrpoCriticMetrics::kSize + k] = 0.0;
     }
   }
 };
@@ -39,14 +39,14 @@ struct AddCriticMetricsOp {
 }  // namespace
 
 void critic_tile_loss(const Stream& stream, const RolloutBatch& batch, const MinibatchMoments* moments, float weight,
-                      const CriticTile& tile) {
+                      const TrpoCriticTile& tile) {
   fill_zero(stream, tile.d_outputs,
             static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.stride) * sizeof(float));
-  for_each_index(stream, tile.rows, CriticLossOp{batch, moments, weight, tile});
+  for_each_index(stream, tile.rows, TrpoCriticLossOp{batch, moments, weight, tile});
 }
 
 void add_critic_metrics(const Stream& stream, double* groups, int count, double* totals) {
-  for_each_index(stream, CriticRowMetrics::kSize, AddCriticMetricsOp{groups, count, totals});
+  for_each_index(stream, TrpoCriticMetrics::kSize, AddCriticMetricsOp{groups, count, totals});
 }
 
 }  // namespace stampede

@@ -10,11 +10,11 @@
 namespace stampede {
 
 // Half the mean squared error of values, outputs [rows, stride] of which column 0 counts: writes d_outputs (padding and
-// invalid rows zero) and metrics [CriticRowMetrics::kSize, rows]. Stream-ordered.
-struct CriticRowMetrics {
+// invalid rows zero) and metrics [TrpoCriticMetrics::kSize, rows]. Stream-ordered.
+struct TrpoCriticMetrics {
   static constexpr int kLoss = 0, kCount = 1, kSize = 2;
 };
-struct CriticTile {
+struct TrpoCriticTile {
   const float* outputs;
   float* d_outputs;
   float* metrics;
@@ -22,9 +22,9 @@ struct CriticTile {
   int begin, rows;  // in the batch
 };
 void critic_tile_loss(const Stream& stream, const RolloutBatch& batch, const MinibatchMoments* moments, float weight,
-                      const CriticTile& tile);
+                      const TrpoCriticTile& tile);
 
-// Adds the groups [groups, CriticRowMetrics::kSize] to the totals and clears them.
+// Adds the groups [groups, TrpoCriticMetrics::kSize] to the totals and clears them.
 void add_critic_metrics(const Stream& stream, double* groups, int count, double* totals);
 
 }  // namespace stampede

@@ -2,34 +2,26 @@
 #include "cli/band_figure.h"
 
 #include <algorithm>
-#include <array>
 
 #include "cli/curve_figure.h"
 #include "cli/gnuplot.h"
 #include "kernels/error.h"
-#include "train/parse_value.h"
 
 namespace stampede {
 namespace {
 
-// Okabe and Ito's colours, which stay apart for colour-blind eyes, the pale ones left out.
-constexpr std::array<const char*, 7> kColors = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                                "#E69F00", "#56B4E9", "#4D4D4D"};
-
-std::string number(double value) { return format_significant(value, 7); }
-
 std::string data_of(const SeedBand& band, std::size_t index) {
   std::string text = "$band" + std::to_string(index) + " << EOD\n";
   for (std::size_t p = 0; p < band.x.size(); ++p) {
-    text +=
-        number(band.x[p]) + " " + number(band.mean[p]) + " " + number(band.low[p]) + " " + number(band.high[p]) + "\n";
+    text += plot_number(band.x[p]) + " " + plot_number(band.mean[p]) + " " + plot_number(band.low[p]) + " " +
+            plot_number(band.high[p]) + "\n";
   }
   return text + "EOD\n";
 }
 
 std::string elements_of(const NamedBand& band, std::size_t index) {
-  const std::string data = "$band" + std::to_string(index), color = kColors[index % kColors.size()];
-  const std::string dashes = index < kColors.size() ? "1" : "2";
+  const std::string data = "$band" + std::to_string(index), color = kPlotColors[index % kPlotColors.size()];
+  const std::string dashes = index < kPlotColors.size() ? "1" : "2";
   return data + " using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb '" + color +
          "' notitle, \\\n" + "     " + data + " using 1:2 with lines lw 2 dt " + dashes + " lc rgb '" + color +
          "' title " + gnuplot_string(band.name);

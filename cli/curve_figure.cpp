@@ -2,12 +2,10 @@
 #include "cli/curve_figure.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "cli/gnuplot.h"
 #include "kernels/error.h"
-#include "train/parse_value.h"
 
 namespace stampede {
 namespace {
@@ -16,17 +14,11 @@ constexpr std::size_t kWindow = 100;       // episodes of the running mean
 constexpr std::size_t kDots = 4000;        // more would be a solid block
 constexpr std::size_t kLinePoints = 1500;  // about one per pixel
 
-// Okabe and Ito's colours, which stay apart for colour-blind eyes, the pale ones left out.
-constexpr std::array<const char*, 7> kColors = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                                "#E69F00", "#56B4E9", "#4D4D4D"};
-
-std::string number(double value) { return format_significant(value, 7); }
-
 void append_block(std::string& script, const std::string& name, const Curve& curve, const Curve* width = nullptr) {
   script += "$" + name + " << EOD\n";
   for (std::size_t i = 0; i < curve.x.size(); ++i) {
-    script += number(curve.x[i]) + " " + number(curve.y[i]);
-    if (width) script += " " + number(i < width->y.size() ? width->y[i] : 0.0);
+    script += plot_number(curve.x[i]) + " " + plot_number(curve.y[i]);
+    if (width) script += " " + plot_number(i < width->y.size() ? width->y[i] : 0.0);
     script += "\n";
   }
   script += "EOD\n";
@@ -68,13 +60,13 @@ std::string panel_of_episodes(const std::vector<RunCurves>& runs, std::string_vi
   Panel panel(title);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if ((runs[i].*curve).x.empty()) continue;
-    const std::string faint = std::string(runs.size() == 1 ? "#A0" : "#D8") + (kColors[i % kColors.size()] + 1);
+    const std::string faint = std::string(runs.size() == 1 ? "#A0" : "#D8") + (kPlotColors[i % kPlotColors.size()] + 1);
     panel.add("$" + block(kind + "_dots", i) + " using 1:2 with points pt 7 ps 0.25 lc rgb '" + faint + "' notitle");
   }
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if ((runs[i].*curve).x.empty()) continue;
-    panel.add("$" + block(kind + "_mean", i) + " using 1:2 with lines lw 2 lc rgb '" + kColors[i % kColors.size()] +
-              "' title " + gnuplot_string(runs[i].name));
+    panel.add("$" + block(kind + "_mean", i) + " using 1:2 with lines lw 2 lc rgb '" +
+              kPlotColors[i % kPlotColors.size()] + "' title " + gnuplot_string(runs[i].name));
   }
   return panel.script();
 }
@@ -84,7 +76,7 @@ std::string panel_of_evaluations(const std::vector<RunCurves>& runs) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (runs[i].evaluation_mean.x.empty()) continue;
     const std::string data = "$" + block("evaluation", i);
-    const std::string color = kColors[i % kColors.size()];
+    const std::string color = kPlotColors[i % kPlotColors.size()];
     panel.add(data + " using 1:($2-$3):($2+$3) with filledcurves fs transparent solid 0.15 noborder lc rgb '" + color +
               "' notitle");
     panel.add(data + " using 1:2 with linespoints lw 2 pt 7 ps 0.5 lc rgb '" + color + "' title " +
@@ -141,7 +133,7 @@ std::string curve_figure_script(const std::vector<RunCurves>& runs, std::string_
       "set lmargin 10\n"
       "set rmargin 3\n";
   const std::string name = runs.size() == 1 ? runs[0].name : std::to_string(runs.size()) + " runs";
-  script += "set xrange [0:" + number(last_step(runs)) + "] noextend\n";
+  script += "set xrange [0:" + plot_number(last_step(runs)) + "] noextend\n";
   if (runs.size() == 1) script += "unset key\n";
   script += "set multiplot layout 3,1 title " + gnuplot_string(name) + " font ',17'\n";
   script += panel_of_episodes(runs, "Return of training episodes (line: mean of the last 100)", "return",

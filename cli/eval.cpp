@@ -9,7 +9,7 @@
 namespace stampede {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kEvalOptions[] = {
     {"episodes", "K", "episodes to play (100)"},
     {"stochastic", "", "sample actions instead of the greedy ones"},
     {"seed", "S", "of start states and dynamics"},
@@ -23,9 +23,9 @@ constexpr std::int64_t kEvalStream = std::int64_t{1} << 40;
 }  // namespace
 
 int eval_command(const CommandContext& context, std::span<const std::string> words) {
-  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  const Arguments arguments(words, kEvalOptions, UnknownOptions::kCollect);
   if (arguments.help()) {
-    std::cout << help_text("stampede eval RUN|CHECKPOINT", "Plays whole episodes with a trained policy.", kOptions);
+    std::cout << help_text("stampede eval RUN|CHECKPOINT", "Plays whole episodes with a trained policy.", kEvalOptions);
     return 0;
   }
   arguments.require_positionals(1, 1, "eval RUN|CHECKPOINT");

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "kernels/error.h"
+#include "train/parse_value.h"
 #include "train/text_file.h"
 
 namespace stampede {
@@ -101,6 +102,8 @@ void run_gnuplot(const std::string& program, std::string_view script, const std:
   std::filesystem::rename(scratch.picture, path, error);
   if (error) throw RuntimeError("cannot write '" + path + "': " + error.message());
 }
+
+std::string plot_number(double value) { return format_significant(value, 7); }
 
 std::string gnuplot_string(std::string_view text) {
   std::string quoted = "'";

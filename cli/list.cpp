@@ -12,7 +12,7 @@
 namespace stampede {
 namespace {
 
-constexpr OptionSpec kOptions[] = {{"markdown", "", "environments or algorithms as a table for the documentation"}};
+constexpr OptionSpec kListOptions[] = {{"markdown", "", "environments or algorithms as a table for the documentation"}};
 
 std::string number_text(double value) {
   char text[32];
@@ -85,14 +85,14 @@ void list_algorithms(bool markdown) {
 }  // namespace
 
 int list_command(const CommandContext& context, std::span<const std::string> words) {
-  const Arguments arguments(words, kOptions);
-  constexpr std::string_view kUsage = "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]";
+  const Arguments arguments(words, kListOptions);
+  constexpr std::string_view kListUsage = "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]";
   if (arguments.help()) {
-    std::cout << help_text("stampede " + std::string(kUsage), "Lists environments, algorithms, parameters and keys.",
-                           kOptions);
+    std::cout << help_text("stampede " + std::string(kListUsage),
+                           "Lists environments, algorithms, parameters and keys.", kListOptions);
     return 0;
   }
-  arguments.require_positionals(0, 3, kUsage);
+  arguments.require_positionals(0, 3, kListUsage);
   const std::vector<std::string>& what = arguments.positionals();
   if (what.empty()) {
     std::printf("environments:\n");

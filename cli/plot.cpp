@@ -15,12 +15,12 @@
 namespace stampede {
 namespace {
 
-constexpr std::string_view kUsage = "stampede plot RUN... [--bands] [--out FILE.png|FILE.svg]";
+constexpr std::string_view kPlotUsage = "stampede plot RUN... [--bands] [--out FILE.png|FILE.svg]";
 constexpr std::string_view kSummary =
     "Draws training return, evaluation return and episode duration of the runs over each other.\n"
     "The picture is curves.png in the run's folder, for several runs in the current one.\n"
     "--bands compares settings instead: each folder that `train --seeds` made is one curve.";
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kPlotOptions[] = {
     {"bands", "", "mean evaluation return of each folder's seeds with a 95 % bootstrap band"},
     {"out", "FILE", "where to draw; .png or .svg"},
 };
@@ -65,13 +65,13 @@ std::string bands_script(const std::vector<std::string>& folders, std::string_vi
 
 int plot_command(const CommandContext&, std::span<const std::string> words) {
   std::ostream& out = std::cout;
-  const Arguments arguments(words, kOptions);
+  const Arguments arguments(words, kPlotOptions);
   if (arguments.help()) {
-    out << help_text(kUsage, kSummary, kOptions);
+    out << help_text(kPlotUsage, kSummary, kPlotOptions);
     return 0;
   }
   constexpr std::size_t kMostRuns = 100;
-  arguments.require_positionals(1, kMostRuns, kUsage);
+  arguments.require_positionals(1, kMostRuns, kPlotUsage);
   const std::vector<std::string>& folders = arguments.positionals();
   const std::string path =
       arguments.value("out").value_or(folders.size() == 1 ? folders[0] + "/curves.png" : "curves.png");

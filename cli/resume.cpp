@@ -11,7 +11,7 @@
 namespace stampede {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kResumeOptions[] = {
     {"param", "NAME=VALUE", "environment parameter, the same as env.NAME=VALUE"},
     {"stop-at", "RETURN", "stop once two consecutive evaluations reach this mean return"},
     {"json", "", "print one JSON object with the result on standard output"},
@@ -21,10 +21,10 @@ constexpr OptionSpec kOptions[] = {
 }  // namespace
 
 int resume_command(const CommandContext& context, std::span<const std::string> words) {
-  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  const Arguments arguments(words, kResumeOptions, UnknownOptions::kCollect);
   if (arguments.help()) {
     std::cout << help_text("stampede resume RUN [key=value ...]",
-                           "Continues a run from its checkpoint, bit for bit unless keys are changed.", kOptions);
+                           "Continues a run from its checkpoint, bit for bit unless keys are changed.", kResumeOptions);
     return 0;
   }
   arguments.require_positionals(1, 1, "resume RUN [key=value ...]");

@@ -16,8 +16,8 @@
 namespace stampede {
 namespace {
 
-constexpr std::string_view kUsage = "stampede solve ENV [--gamma G] [--alpha A] [--csv | --json]";
-constexpr OptionSpec kOptions[] = {
+constexpr std::string_view kSolveUsage = "stampede solve ENV [--gamma G] [--alpha A] [--csv | --json]";
+constexpr OptionSpec kSolveOptions[] = {
     {"gamma", "G", "discount (0.99)"},
     {"alpha", "A", "temperature of soft values; 0 = hard ones (0)"},
     {"csv", "", "every state: its value, the policy and the value of each action"},
@@ -100,12 +100,13 @@ void print_text(const Report& r) {
 }  // namespace
 
 int solve_command(const CommandContext& context, std::span<const std::string> words) {
-  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  const Arguments arguments(words, kSolveOptions, UnknownOptions::kCollect);
   if (arguments.help()) {
-    std::cout << help_text(kUsage, "Solves a tabular environment exactly by (soft) value iteration.", kOptions);
+    std::cout << help_text(kSolveUsage, "Solves a tabular environment exactly by (soft) value iteration.",
+                           kSolveOptions);
     return 0;
   }
-  arguments.require_positionals(1, 1, kUsage);
+  arguments.require_positionals(1, 1, kSolveUsage);
   const EnvEntry& entry = context.environments.find(arguments.positionals()[0]);
   check_tabular(context.environments, entry);
   const EnvParameters parameters = env_parameters(arguments, entry);

@@ -10,8 +10,8 @@
 namespace stampede {
 namespace {
 
-constexpr std::string_view kUsage = "stampede table ENV [--param NAME=VALUE]...";
-constexpr OptionSpec kOptions[] = {
+constexpr std::string_view kTableUsage = "stampede table ENV [--param NAME=VALUE]...";
+constexpr OptionSpec kTableOptions[] = {
     {"param", "NAME=VALUE", "an environment parameter; may be given several times"},
 };
 
@@ -19,12 +19,13 @@ constexpr OptionSpec kOptions[] = {
 
 int table_command(const CommandContext& context, std::span<const std::string> words) {
   std::ostream& out = std::cout;
-  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  const Arguments arguments(words, kTableOptions, UnknownOptions::kCollect);
   if (arguments.help()) {
-    out << help_text(kUsage, "Prints every outcome of every action in every state, in Gymnasium's order.", kOptions);
+    out << help_text(kTableUsage, "Prints every outcome of every action in every state, in Gymnasium's order.",
+                     kTableOptions);
     return 0;
   }
-  arguments.require_positionals(1, 1, kUsage);
+  arguments.require_positionals(1, 1, kTableUsage);
   const EnvEntry& entry = context.environments.find(arguments.positionals()[0]);
   check_tabular(context.environments, entry);
   const EnvParameters parameters = env_parameters(arguments, entry);

@@ -14,8 +14,8 @@
 namespace stampede {
 namespace {
 
-constexpr std::string_view kUsage = "stampede trace ENV [options]";
-constexpr OptionSpec kOptions[] = {
+constexpr std::string_view kTraceUsage = "stampede trace ENV [options]";
+constexpr OptionSpec kTraceOptions[] = {
     {"state", "V0,V1,...", "initial state variables (default: reset with the seed); `list env ENV` names them"},
     {"param", "NAME=VALUE", "an environment parameter; may be given several times"},
     {"actions", "FILE", "one action per line, components comma-separated; - reads standard input (default: random)"},
@@ -130,12 +130,12 @@ EnvRow initial_row(SingleEnv& env, const Arguments& arguments) {
 
 int trace_command(const CommandContext& context, std::span<const std::string> words) {
   std::ostream& out = std::cout;
-  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  const Arguments arguments(words, kTraceOptions, UnknownOptions::kCollect);
   if (arguments.help()) {
-    out << help_text(kUsage, "Steps one environment and prints every row as CSV.", kOptions);
+    out << help_text(kTraceUsage, "Steps one environment and prints every row as CSV.", kTraceOptions);
     return 0;
   }
-  arguments.require_positionals(1, 1, kUsage);
+  arguments.require_positionals(1, 1, kTraceUsage);
   const EnvEntry& entry = context.environments.find(arguments.positionals()[0]);
   const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, INT64_MAX).value_or(0));
   const auto steps = arguments.integer("steps", 0, INT64_MAX);

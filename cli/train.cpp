@@ -16,7 +16,7 @@
 namespace stampede {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kTrainOptions[] = {
     {"out", "DIR", "run folder; a new one under runs/ otherwise"},
     {"config", "FILE", "TOML file of keys, under those of the command line"},
     {"param", "NAME=VALUE", "environment parameter, the same as env.NAME=VALUE"},
@@ -100,10 +100,10 @@ std::vector<RunResult> train_seeds(const TrainRequest& request, const std::strin
 }  // namespace
 
 int train_command(const CommandContext& context, std::span<const std::string> words) {
-  const Arguments arguments(words, kOptions, UnknownOptions::kCollect);
+  const Arguments arguments(words, kTrainOptions, UnknownOptions::kCollect);
   if (arguments.help()) {
     std::cout << help_text("stampede train ALGORITHM ENVIRONMENT [key=value ...]",
-                           "Trains an agent. Keys: stampede list keys ALGORITHM ENVIRONMENT.", kOptions);
+                           "Trains an agent. Keys: stampede list keys ALGORITHM ENVIRONMENT.", kTrainOptions);
     return 0;
   }
   arguments.require_positionals(2, 2, "train ALGORITHM ENVIRONMENT [key=value ...]");

@@ -9,6 +9,7 @@ function(stampede_add_environments target definition)
   set(calls "")
   set(includes "")
   set(visits "")
+  set(sources "")
   foreach(line IN LISTS lines)
     if(NOT line MATCHES "^([a-z0-9_]+) +([A-Za-z0-9]+)$")
       message(FATAL_ERROR "${definition}: cannot read '${line}'; expected '<header> <type>'")
@@ -23,15 +24,19 @@ namespace stampede {
 void register_@header@(EnvRegistry& registry) { register_environment<@type@>(registry); }
 }  // namespace stampede
 ]=])
-    if(NOT STAMPEDE_CUDA)
-      set_source_files_properties(${folder}/${header}.cu PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
-    endif()
-    target_sources(${target} PRIVATE ${folder}/${header}.cu)
+    list(APPEND sources ${folder}/${header}.cu)
     string(APPEND declarations "void register_${header}(EnvRegistry&);\n")
     string(APPEND calls "  register_${header}(registry);\n")
     string(APPEND includes "#include \"sim/envs/${header}.h\"\n")
     string(APPEND visits "  visit.template operator()<${type}>(\"${type}\");\n")
   endforeach()
+  if(STAMPEDE_BATCHES)
+    stampede_batch(sources environments "\\.cu$" 3)
+  endif()
+  if(NOT STAMPEDE_CUDA)
+    set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
+  endif()
+  target_sources(${target} PRIVATE ${sources})
   file(CONFIGURE OUTPUT ${folder}/builtin_environments.cpp @ONLY CONTENT [=[
 // Generated from sim/registry.def.
 #include "sim/registry.h"

@@ -7,12 +7,12 @@
 namespace stampede {
 namespace {
 
-std::size_t chunk_count(std::size_t count) { return count == 0 ? 1 : (count + kReduceChunk - 1) / kReduceChunk; }
+std::size_t reduce_chunks(std::size_t count) { return count == 0 ? 1 : (count + kReduceChunk - 1) / kReduceChunk; }
 
 // partials[c] = the reduction of chunk c
 template <class Op, class Input>
 void reduce_chunks(const Stream& stream, Input input, std::size_t count, typename Op::Value* partials) {
-  const std::size_t chunks = chunk_count(count);
+  const std::size_t chunks = reduce_chunks(count);
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     launch_blocks(stream, static_cast<unsigned>(chunks), kReduceLanes, 0,
@@ -30,7 +30,7 @@ void reduce_chunks(const Stream& stream, Input input, std::size_t count, typenam
 template <class Op, class Input>
 void reduce(const Stream& stream, Input input, std::size_t count, typename Op::Value* scratch,
             typename Op::Value* result) {
-  const std::size_t chunks = chunk_count(count);
+  const std::size_t chunks = reduce_chunks(count);
   if (chunks == 1) return reduce_chunks<Op>(stream, input, count, result);
   reduce_chunks<Op>(stream, input, count, scratch);
   reduce<Op>(stream, Elements<typename Op::Value>{scratch}, chunks, scratch + chunks, result);
@@ -40,7 +40,7 @@ void reduce(const Stream& stream, Input input, std::size_t count, typename Op::V
 
 std::size_t reduce_scratch_size(std::size_t count) {
   std::size_t size = 0;
-  while (chunk_count(count) > 1) size += count = chunk_count(count);
+  while (reduce_chunks(count) > 1) size += count = reduce_chunks(count);
   return size;
 }
 

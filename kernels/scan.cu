@@ -7,11 +7,11 @@
 namespace stampede {
 namespace {
 
-std::size_t chunk_count(std::size_t count) { return (count + kScanChunk - 1) / kScanChunk; }
+std::size_t scan_chunks(std::size_t count) { return (count + kScanChunk - 1) / kScanChunk; }
 
 template <class T>
 void scan_chunks(const Stream& stream, const ScanArguments<T>& scan) {
-  const std::size_t chunks = chunk_count(scan.count);
+  const std::size_t chunks = scan_chunks(scan.count);
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     launch_blocks(stream, static_cast<unsigned>(chunks), kScanLanes, 0, ScanChunkKernel<T>{scan});
@@ -25,7 +25,7 @@ void scan_chunks(const Stream& stream, const ScanArguments<T>& scan) {
 // Scans the chunks' totals first, then every chunk from its base.
 template <class T>
 void scan(const Stream& stream, ScanKind kind, const T* in, T* out, std::size_t count, T* scratch) {
-  const std::size_t chunks = chunk_count(count);
+  const std::size_t chunks = scan_chunks(count);
   if (chunks == 0) return;
   if (chunks > 1) {
     scan_chunks(stream, ScanArguments<T>{in, count, scratch, nullptr, nullptr, kind});
@@ -38,7 +38,7 @@ void scan(const Stream& stream, ScanKind kind, const T* in, T* out, std::size_t 
 
 std::size_t scan_scratch_size(std::size_t count) {
   std::size_t size = 0;
-  while (chunk_count(count) > 1) size += count = chunk_count(count);
+  while (scan_chunks(count) > 1) size += count = scan_chunks(count);
   return size;
 }
 

@@ -117,14 +117,15 @@ struct StepOp {
 #ifdef __CUDA_ARCH__
     const int count = batch.needs_reset[begin];
     resetting[0] = begin;
+    if (count > 0) log_episode(begin);  // the compiler does not know that there is at most one
 #else
     const int count = list_set_lanes(batch.needs_reset + begin, end - begin, begin, resetting);
+    for (int k = 0; k < count; ++k) log_episode(resetting[k]);
 #endif
-    for (int k = 0; k < count; ++k) {
-      const int lane = resetting[k];
-      batch.log.append({row.row - 1, lane, batch.elapsed[lane], batch.episode_return[lane]});
-    }
     return count;
+  }
+  HD void log_episode(int lane) const {
+    batch.log.append({row.row - 1, lane, batch.elapsed[lane], batch.episode_return[lane]});
   }
 
   HD void step_lanes(int begin, int end) const {

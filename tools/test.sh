@@ -6,9 +6,10 @@ passed=0 failed=0 skipped=0
 
 test_help() {
   cat <<'HELP'
-usage: ./stampede test [--without-torch] [--asan-only] [--filter REGEX]
+usage: ./stampede test [--without-torch] [--asan-only] [--all-archs] [--filter REGEX]
   --without-torch   leave out the tests that compare with LibTorch (they count as skipped)
   --asan-only       only the unit tests, under AddressSanitizer and UndefinedBehaviorSanitizer
+  --all-archs       also compile the CUDA path for sm_80 and sm_120 (some minutes; continuous integration has sm_90)
   --filter REGEX    only the tests whose name (Suite.Name) matches; no sanitizers, no example
 HELP
 }
@@ -92,6 +93,24 @@ check_cuda() {
   readelf -SW "$build/stampede" | grep -F .nv_fatbin || { echo "no device code in $build/stampede"; return 1; }
 }
 
+# Registers, local memory and double precision of every kernel, and that the cost model can read them all.
+check_kernels() {
+  grep -qs '^STAMPEDE_CUDA:BOOL=ON' "$build/CMakeCache.txt" || { echo "no nvcc: no kernels to look at"; return 77; }
+  type -P python3 >/dev/null || { echo "no python3: budgets of kernels were not compared"; return 77; }
+  python3 -B "$root/tests/ptxas/check_kernels.py" "$build/stampede" --self-test
+  python3 -B "$root/tools/cost_model.py" "$build/stampede"
+}
+
+# The CUDA path for the oldest and the newest processors too; nothing of it runs.
+check_architectures() {
+  [[ $nvcc != none ]] || { echo "no nvcc: no architecture was compiled"; return 77; }
+  cmake -G Ninja -S "$root" -B "$root/build/architectures" -DCMAKE_BUILD_TYPE=Release -DSTAMPEDE_CUDA=ON -DSTAMPEDE_TORCH=OFF \
+    -DSTAMPEDE_BATCHES=ON "-DSTAMPEDE_CUDA_ARCHITECTURES=80;90;120" "-DNVCC=$nvcc" "-DCMAKE_CXX_COMPILER=${cxx:-g++}" \
+    "-DCMAKE_CUDA_HOST_COMPILER=${cxx:-g++}"
+  count_jobs
+  ninja -C "$root/build/architectures" -j "$jobs" stampede
+}
+
 # An environment outside the tree, built against an installed stampede.
 check_example() {
   local prefix=$build/test-install work=$build/test-example
@@ -147,20 +166,23 @@ run_native() {
   fi
   has_sources 'bench/*.cpp' && run_step_suite bench check_benchmarks
   run_step_suite cuda check_cuda
+  run_step_suite kernels check_kernels
+  [[ -z $all_archs ]] || run_step_suite architectures check_architectures
   has_sources 'examples/custom_env/*.cpp' && run_step_suite example check_example
 }
 
 run_tests() {
-  filter='' without_torch=''
+  filter='' without_torch='' all_archs=''
   local only_asan=
   while (($#)); do
     case $1 in
       --without-torch) without_torch=1 ;;
       --asan-only) only_asan=1 ;;
+      --all-archs) all_archs=1 ;;
       --filter) (($# > 1)) || usage_error "test: --filter needs a regular expression"; filter=$2; shift ;;
       --filter=*) filter=${1#*=} ;;
       -h | --help) test_help; exit ;;
-      *) usage_error "test: unknown option $1 (known: --without-torch --asan-only --filter)" ;;
+      *) usage_error "test: unknown option $1 (known: --without-torch --asan-only --all-archs --filter)" ;;
     esac
     shift
   done

@@ -10,7 +10,7 @@
 namespace stampede {
 namespace {
 
-SacDiscreteConfig sac_config(const Config& config, const Space& action) {
+SacDiscreteConfig sac_discrete_config(const Config& config, const Space& action) {
   SacDiscreteConfig sac;
   read_off_policy(config, sac);
   sac.temperature = temperature_config(config, std::log(static_cast<double>(action.count)));
@@ -20,7 +20,7 @@ SacDiscreteConfig sac_config(const Config& config, const Space& action) {
 class SacDiscreteTrainer final : public OffPolicyTrainer {
  public:
   explicit SacDiscreteTrainer(const TrainerSetup& setup)
-      : OffPolicyTrainer(setup), config_(sac_config(setup.config, spec_.action)) {
+      : OffPolicyTrainer(setup), config_(sac_discrete_config(setup.config, spec_.action)) {
     SacDiscrete::check(config_, spec_.action, shape_);
     measure();
   }

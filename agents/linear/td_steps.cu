@@ -35,6 +35,51 @@ HD void end_episode(const TdConfig& config, LearnerProgress& p) {
   p.episode_return = 0.0f;
 }
 
+// Features of a table cost nothing. Copies of the others are large, so what uses them often is called.
+template <class Features>
+inline constexpr bool kInPlace = std::is_same_v<Features, OneHot>;
+
+template <class Part>
+HD_CALL void call(const Part& part) {
+  part();
+}
+
+template <class Features>
+HD int behave_by_values(const TdLane<Features>& lane, const std::uint32_t* obs, const PhiloxBlock& draw) {
+  float q[kMaxTdActions];
+  lane.values(obs, q);
+  return behave(lane.config, q, lane.actions, lane.rates, draw);
+}
+template <class Features>
+HD int choose(const TdLane<Features>& lane, const std::uint32_t* obs, const PhiloxBlock& draw) {
+  if constexpr (kInPlace<Features>) {
+    return behave_by_values(lane, obs, draw);
+  } else {
+    int action = 0;
+    call([&] { action = behave_by_values(lane, obs, draw); });
+    return action;
+  }
+}
+
+// From more than the latest transition.
+template <class Features>
+HD void learn_far(TdLane<Features>& lane, const TdHistory& history, const TdTransition& t, int next_action, int table) {
+  if (lane.config.target == TdTarget::kReturn) {
+    if (t.ends()) learn_returns(lane, history, t);
+  } else if (lane.config.n_step > 1) {
+    learn_n_step(lane, history, t, next_action, table);
+  } else {
+    lane.update_traces(t, next_action);
+  }
+}
+
+template <class Features>
+HD int choose_greedy(const TdLane<Features>& lane, const std::uint32_t* obs) {
+  float q[kMaxTdActions];
+  lane.values(obs, q);
+  return first_greedy(q, lane.actions);
+}
+
 template <class Features>
 HD void learn(TdLane<Features>& lane, const TdHistory& history, const TdTransition& t, int next_action,
               std::uint32_t coin, const RandomKey& planning) {
@@ -44,20 +89,22 @@ HD void learn(TdLane<Features>& lane, const TdHistory& history, const TdTransiti
   const bool returns = c.target == TdTarget::kReturn;
   if (returns || c.n_step > 1) p.length = p.length < history.ring.shape.rows ? p.length + 1 : p.length;
   if (c.counts_visits() && !returns) ++lane.visits_of(t.obs, t.action);
-  if (c.first_visit) note_visit(lane, history, t);
-  p.episode_return += t.reward;
-  if (returns) {
-    if (t.ends()) learn_returns(lane, history, t);
-  } else if (c.n_step > 1) {
-    learn_n_step(lane, history, t, next_action, table);
-  } else if (c.lambda > 0.0f) {
-    lane.update_traces(t, next_action);
-  } else {
-    lane.update_one_step(t, next_action, table);
+  if constexpr (kInPlace<Features>) {
+    if (c.first_visit) note_visit(lane, history, t);
   }
-  if (c.planning_steps > 0) {
-    Rng rng(planning, static_cast<std::uint32_t>(history.learner));
-    learn_from_model(lane, t, rng);
+  p.episode_return += t.reward;
+  if (!returns && c.n_step == 1 && c.lambda == 0.0f) {
+    lane.update_one_step(t, next_action, table);
+  } else if constexpr (kInPlace<Features>) {
+    learn_far(lane, history, t, next_action, table);
+  } else {
+    call([&] { learn_far(lane, history, t, next_action, table); });
+  }
+  if constexpr (kInPlace<Features>) {
+    if (c.planning_steps > 0) {
+      Rng rng(planning, static_cast<std::uint32_t>(history.learner));
+      learn_from_model(lane, t, rng);
+    }
   }
   if (t.ends()) end_episode(c, p);
 }
@@ -120,12 +167,6 @@ struct TdStepOp {
            ring.index(slot, i) * static_cast<std::size_t>(ring.shape.obs_size);
   }
 
-  HD int choose(const TdLane<Features>& lane, const std::uint32_t* now, const PhiloxBlock& draw) const {
-    float q[kMaxTdActions];
-    lane.values(now, q);
-    return behave(lane.config, q, lane.actions, lane.rates, draw);
-  }
-
   HD void step(int i, const PhiloxBlock& draw) const {
     const TdConfig c = kOneStep ? one_step(problem.config) : problem.config;
     LearnerProgress& progress = problem.arrays.progress[i];
@@ -161,11 +202,9 @@ struct TdActOp {
     LearnerProgress unused{};
     const TdLane<Features> lane =
         lane_of(i % rows.learners, features, problem, problem.config, rows.rates, problem.actions, unused);
-    float q[kMaxTdActions];
-    lane.values(rows.obs + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.obs_size), q);
-    const int action = rows.greedy ? first_greedy(q, problem.actions)
-                                   : behave(problem.config, q, problem.actions, rows.rates,
-                                            rows.key.block(static_cast<std::uint32_t>(i), 0));
+    const std::uint32_t* const obs = rows.obs + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.obs_size);
+    const int action =
+        rows.greedy ? choose_greedy(lane, obs) : choose(lane, obs, rows.key.block(static_cast<std::uint32_t>(i), 0));
     rows.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words)] =
         static_cast<std::uint32_t>(action);
   }

@@ -24,7 +24,8 @@ GemmActivation gemm_activation(Activation activation) {
   return GemmActivation::kLinear;
 }
 
-int padded(int size) { return (size + 15) / 16 * 16; }
+// Rows of a transposed matrix are padded like its outputs.
+int padded_row(int size) { return (size + 15) / 16 * 16; }
 
 // Row-major activations or their gradients.
 struct Rows {
@@ -46,7 +47,7 @@ MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
     place.output_column = column;
     place.kept = kept_;
     place.transposed = prepared_size_;
-    prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded(layer.in));
+    prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded_row(layer.in));
     if (place.last) {
       column += layer.out_stride;
     } else {
@@ -203,7 +204,7 @@ void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters,
     if (places_[l].first && spec().one_hot()) continue;
     const LayerLayout& layer = spec().layers()[l];
     transpose_weights(stream, parameters + layer.weight, layer.in, layer.out, layer.out_stride,
-                      prepared + places_[l].transposed, padded(layer.in));
+                      prepared + places_[l].transposed, padded_row(layer.in));
   }
 }
 
@@ -239,7 +240,7 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
         stream, {.dy = dy.data,
                  .dy_stride = dy.stride,
                  .wt = prepared + place.transposed,
-                 .in_stride = padded(layer.in),
+                 .in_stride = padded_row(layer.in),
                  .x = x.data,
                  .x_stride = x.stride,
                  .dx = dx,

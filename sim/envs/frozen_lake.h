@@ -38,12 +38,27 @@ struct FrozenLake {
   struct State {
     std::int32_t s;
   };
+  // Exact for the table; rounded for the step, which then needs no double precision on a GPU.
+  struct Slip {
+    double success, fail;  // probabilities of moving as intended, and of each of the two turns
+    float left_end, straight_end;
+    constexpr explicit Slip(double success_rate)
+        : success(success_rate),
+          fail((1.0 - success_rate) / 2.0),
+          left_end(static_cast<float>(fail)),
+          straight_end(static_cast<float>(fail + success_rate)) {}
+  };
+  struct Reward {
+    double exact;
+    float rounded;
+    constexpr explicit Reward(double value) : exact(value), rounded(static_cast<float>(value)) {}
+  };
   struct Params {
     Map map = read_map("SFFF,FHFH,FFFH,HFFG");
-    double success_rate = 1.0 / 3.0;
-    double reward_goal = 1.0;
-    double reward_hole = 0.0;
-    double reward_frozen = 0.0;
+    Slip slip{1.0 / 3.0};
+    Reward goal{1.0};
+    Reward hole{0.0};
+    Reward frozen{0.0};
     bool is_slippery = true;
     bool custom_map = false;
   };
@@ -71,16 +86,17 @@ struct FrozenLake {
     p.custom_map = true;
   }
   static void parse_success_rate(Params& p, std::string_view text) {
-    p.success_rate = parse_number_list("success_rate", text, 1)[0];
-    if (p.success_rate < 0 || p.success_rate > 1) {
+    const double rate = parse_number_list("success_rate", text, 1)[0];
+    if (rate < 0 || rate > 1) {
       throw UsageError("env.success_rate: " + std::string(text) + " is out of range [0, 1]");
     }
+    p.slip = Slip(rate);
   }
   static void parse_reward_schedule(Params& p, std::string_view text) {
     const auto rewards = parse_number_list("reward_schedule", text, 3);
-    p.reward_goal = rewards[0];
-    p.reward_hole = rewards[1];
-    p.reward_frozen = rewards[2];
+    p.goal = Reward(rewards[0]);
+    p.hole = Reward(rewards[1]);
+    p.frozen = Reward(rewards[2]);
   }
   static constexpr ParamField<Params> param_fields[] = {
       {.name = "map_name", .help = "4x4 or 8x8", .parse = parse_map_name, .default_text = "4x4"},
@@ -105,14 +121,11 @@ struct FrozenLake {
   }
 
   HD static StepResult step(const Params& p, State& s, Action action, Rng& rng) {
-    const float fail = static_cast<float>((1.0 - p.success_rate) / 2.0);
-    const float rest = static_cast<float>((1.0 - p.success_rate) / 2.0 + p.success_rate);
-    const float goal = static_cast<float>(p.reward_goal);
-    const float hole = static_cast<float>(p.reward_hole);
-    const float frozen = static_cast<float>(p.reward_frozen);
+    const float left_end = p.slip.left_end, straight_end = p.slip.straight_end;
+    const float goal = p.goal.rounded, hole = p.hole.rounded, frozen = p.frozen.rounded;
     const std::int32_t slippery = p.is_slippery;
     const float u = rng.uniform();
-    const std::int32_t turn = (u >= fail) + (u >= rest) - 1;
+    const std::int32_t turn = (u >= left_end) + (u >= straight_end) - 1;
     const std::int32_t direction = (action + slippery * turn) & 3;
     const std::int32_t moves = p.map.tile(s.s) < kHole;
     s.s += moves * shift(p.map, s.s, direction);
@@ -126,13 +139,12 @@ struct FrozenLake {
   template <class Sink>
   static void transitions(const Params& p, int state, int action, Sink&& sink) {
     if (p.map.tile(state) >= kHole) return sink(1.0, state, 0.0, true);
-    const double fail = (1.0 - p.success_rate) / 2.0;
     const int turn = p.is_slippery ? 1 : 0;
     for (int k = -turn; k <= turn; ++k) {
       const std::int32_t entered = state + shift(p.map, state, (action + k) & 3);
       const std::uint32_t tile = p.map.tile(entered);
-      const double reward = tile == kGoal ? p.reward_goal : (tile == kHole ? p.reward_hole : p.reward_frozen);
-      const double probability = k == 0 ? p.success_rate : fail;
+      const double reward = tile == kGoal ? p.goal.exact : (tile == kHole ? p.hole.exact : p.frozen.exact);
+      const double probability = k == 0 ? p.slip.success : p.slip.fail;
       sink(turn ? probability : 1.0, entered, reward, tile >= kHole);
     }
   }

@@ -37,9 +37,19 @@ struct Taxi {
     std::int32_t s;
     std::int32_t fickle;  // 1 while this episode's passenger will still change the destination
   };
+  // Exact for the table; rounded for the step, which then needs no double precision on a GPU.
+  struct Drift {
+    double straight, lateral;  // probabilities of moving as intended, and to each of the two sides
+    float straight_end, left_end;
+    constexpr explicit Drift(double intended)
+        : straight(intended),
+          lateral((1.0 - intended) / 2.0),
+          straight_end(static_cast<float>(intended)),
+          left_end(static_cast<float>(intended + lateral)) {}
+  };
   struct Params {
-    double rainy_probability = 0.8;
-    double fickle_probability = 0.3;
+    Drift rain{0.8};
+    float fickle_probability = static_cast<float>(0.3);
     bool is_rainy = false;
     bool fickle_passenger = false;
   };
@@ -56,10 +66,10 @@ struct Taxi {
       {.name = "s", .integer = &State::s, .min = 0, .max = kStates - 1}};
 
   static void parse_rainy_probability(Params& p, std::string_view text) {
-    p.rainy_probability = parse_probability("rainy_probability", text);
+    p.rain = Drift(parse_probability("rainy_probability", text));
   }
   static void parse_fickle_probability(Params& p, std::string_view text) {
-    p.fickle_probability = parse_probability("fickle_probability", text);
+    p.fickle_probability = static_cast<float>(parse_probability("fickle_probability", text));
   }
   static constexpr ParamField<Params> param_fields[] = {
       {.name = "is_rainy", .help = "moves may drift sideways", .flag = &Params::is_rainy},
@@ -81,7 +91,7 @@ struct Taxi {
     const std::int32_t other = k % 3;
     s.s = encode(cell, passenger, other + (other >= passenger));
     s.fickle = 0;
-    if (p.fickle_passenger) s.fickle = rng.uniform() < static_cast<float>(p.fickle_probability);
+    if (p.fickle_passenger) s.fickle = rng.uniform() < p.fickle_probability;
   }
 
   HD static StepResult step(const Params& p, State& s, Action action, Rng& rng) {
@@ -107,11 +117,10 @@ struct Taxi {
            done.delivered != 0);
     };
     if (!p.is_rainy || action > 3) return emit(1.0, cell);
-    const double lateral = (1.0 - p.rainy_probability) / 2.0;
     const bool moves = cell != ride.cell;
-    emit(p.rainy_probability, cell);
-    emit(lateral, moves ? neighbour(ride.cell, left_of(action)) : ride.cell);
-    emit(lateral, moves ? neighbour(ride.cell, left_of(action) ^ 1) : ride.cell);
+    emit(p.rain.straight, cell);
+    emit(p.rain.lateral, moves ? neighbour(ride.cell, left_of(action)) : ride.cell);
+    emit(p.rain.lateral, moves ? neighbour(ride.cell, left_of(action) ^ 1) : ride.cell);
   }
   template <class Sink>
   static void start_states(const Params&, Sink&& sink) {
@@ -168,8 +177,7 @@ struct Taxi {
 
   // In rain a move that is possible may go sideways; u is uniform in [0, 1).
   HD static std::int32_t driven(const Params& p, std::int32_t from, std::int32_t action, float u) {
-    const float intended = static_cast<float>(p.is_rainy ? p.rainy_probability : 1.0);
-    const float left_end = static_cast<float>(p.rainy_probability + (1.0 - p.rainy_probability) / 2.0);
+    const float intended = p.is_rainy ? p.rain.straight_end : 1.0f, left_end = p.rain.left_end;
     const std::int32_t to = neighbour(from, action);
     const std::int32_t right = u >= left_end;
     const std::int32_t side = neighbour(from, left_of(action) ^ right);

@@ -99,6 +99,31 @@ class Block {
 
 thread_local Block* active_block = nullptr;
 
+// What barriers_of() and run_without() are about while they run; null otherwise.
+thread_local std::vector<Location>* reached_barriers = nullptr;
+thread_local const Location* removed_barrier = nullptr;
+
+// Notes a barrier; false when it is left out.
+bool reach_barrier(const Location& where) {
+  if (reached_barriers != nullptr && std::none_of(reached_barriers->begin(), reached_barriers->end(),
+                                                  [&](const Location& known) { return same_place(known, where); })) {
+    reached_barriers->push_back(where);
+  }
+  return removed_barrier == nullptr || !same_place(*removed_barrier, where);
+}
+
+template <class T>
+class Assigned {
+ public:
+  Assigned(T& variable, T value) : variable_(variable) { variable = value; }
+  ~Assigned() { variable_ = T{}; }
+  Assigned(const Assigned&) = delete;
+  Assigned& operator=(const Assigned&) = delete;
+
+ private:
+  T& variable_;
+};
+
 Block& active() {
   if (active_block == nullptr) throw Error("a CUDA function was called outside of simt::run");
   return *active_block;
@@ -284,13 +309,31 @@ void run(unsigned grid, unsigned block, std::size_t shared_bytes, Schedule sched
   for (const unsigned b : blocks) executor.execute(b);
 }
 
+std::vector<Location> barriers_of(const std::function<void()>& launches) {
+  std::vector<Location> places;
+  const Assigned<std::vector<Location>*> note(reached_barriers, &places);
+  launches();
+  return places;
+}
+
+void run_without(const Location& barrier, const std::function<void()>& launches) {
+  const Assigned<const Location*> remove(removed_barrier, &barrier);
+  launches();
+}
+
 namespace detail {
 
 void* shared_array(const void* key, std::size_t bytes) { return active().shared_array(key, bytes); }
 
 void* dynamic_shared() { return active().dynamic_shared(); }
 
-void block_barrier(const Location& where) { active().wait(State::kAtBlockBarrier, 0, where); }
+void block_barrier(const Location& where) {
+  if (reach_barrier(where)) active().wait(State::kAtBlockBarrier, 0, where);
+}
+
+void warp_barrier(std::uint32_t mask, const Location& where) {
+  if (reach_barrier(where)) exchange(mask, 0, where);
+}
 
 std::uint32_t present(std::uint32_t mask) {
   const unsigned lanes = std::min(32u, active().thread_count() - active().current() / 32 * 32);

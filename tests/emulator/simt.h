@@ -52,12 +52,18 @@ struct Index {
 
 using Location = std::source_location;
 
+// The places of the __syncthreads() and __syncwarp() that some launches reach, in the order of their first use.
+std::vector<Location> barriers_of(const std::function<void()>& launches);
+// The same launches with the barrier at one place left out: a bug that a test of these kernels has to notice.
+void run_without(const Location& barrier, const std::function<void()>& launches);
+
 // What a kernel calls through the CUDA names below.
 namespace detail {
 
 void* shared_array(const void* key, std::size_t bytes);
 void* dynamic_shared();
 void block_barrier(const Location& where);
+void warp_barrier(std::uint32_t mask, const Location& where);
 // Publishes this lane's word, waits for every lane of the mask, and returns the 32 words of the warp.
 const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Location& where);
 // The mask restricted to the lanes that this warp has.
@@ -90,7 +96,7 @@ extern thread_local constinit simt::Index gridDim;
 inline void __syncthreads(simt::Location where = simt::Location::current()) { simt::detail::block_barrier(where); }
 
 inline void __syncwarp(std::uint32_t mask = 0xffffffffu, simt::Location where = simt::Location::current()) {
-  simt::detail::exchange(mask, 0, where);
+  simt::detail::warp_barrier(mask, where);
 }
 
 // CUDA's rules: `width` lanes form a segment; a source outside the segment gives the lane its own value back.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "tests/emulator/guarded_array.h"
+#include "tests/emulator/removed_barriers.h"
 
 namespace {
 
@@ -93,6 +94,24 @@ TEST(SimtEmulator, MissingSecondBarrierGivesWrongResults) {
     wrong += reverse_tiles(schedule, false) != expected;
   }
   EXPECT_GT(wrong, 0);
+}
+
+// Neighbouring lanes exchange through shared memory; no shuffle keeps the warp together.
+std::vector<int> neighbours(const Schedule& schedule) {
+  GuardedArray<int> out(32, 0);
+  int* p = out.data();
+  simt::run(1, 32, 0, schedule, [p] {
+    SHARED_ARRAY(int, lanes, 32);
+    lanes[threadIdx.x] = static_cast<int>(threadIdx.x);
+    __syncwarp();
+    p[threadIdx.x] = lanes[threadIdx.x ^ 1];
+  });
+  return out.values();
+}
+
+TEST(SimtEmulator, MissingWarpBarrierShowsAsPoison) {
+  EXPECT_EQ(simt::expect_barriers_are_needed(neighbours), 1u);
+  EXPECT_EQ(neighbours({})[4], 5);
 }
 
 TEST(SimtEmulator, OffByOneBeyondGlobalArrayIsFound) {

@@ -114,12 +114,12 @@ TEST_F(PtxTest, NoSpillsAndNoLocalMemory) {
   EXPECT_EQ(static_cast<std::size_t>(frames), kernels_.size());
 }
 
-// Double precision is for a few parameters of the tabular environments only, never for a state.
-TEST_F(PtxTest, ContinuousEnvironmentsUseNoDoubles) {
+TEST_F(PtxTest, EnvironmentsUseNoDoubles) {
   for_each_environment_type([&]<class E>(const std::string& type) {
-    if (E::specs[0].observation.is_discrete()) return;
-    for (const ptx::Instruction& instruction : kernel("StepOp", type).code) {
-      EXPECT_FALSE(instruction.has("f64")) << type << ": " << instruction.text;
+    for (const char* name : {"StepOp", "ResetOp"}) {
+      for (const ptx::Instruction& instruction : kernel(name, type).code) {
+        EXPECT_FALSE(instruction.has("f64")) << type << ": " << instruction.text;
+      }
     }
   });
 }
