@@ -86,15 +86,17 @@ class FusedUpdateRig {
     }
   }
 
-  // One epoch of updates by the launches of CUDA. Returns how many there were.
+  // Epochs of updates by the launches of CUDA. Returns how many there were.
   template <class Loss>
-  int learn_fused(const Loss& loss, const simt::Schedule& schedule, int epoch = 0) {
+  int learn_fused(const Loss& loss, const simt::Schedule& schedule, int first = 0, int epochs = 1) {
     int launches = 0;
     const EmulatedLaunch launch{schedule, &launches};
-    fused_->launch_moments(launch, ring_->view(), {key(), case_.permuted, case_.rows}, epoch + 1, case_.minibatches);
-    for (int m = 0; m < case_.minibatches; ++m) {
+    fused_->launch_moments(launch, ring_->view(), {key(), case_.permuted, case_.rows}, first + epochs,
+                           case_.minibatches);
+    for (int k = 0; k < epochs * case_.minibatches; ++k) {
       fused_->launch_update(launch, ring_->view(),
-                            {epoch, m, case_.scaling, FusedPolicyLoss(loss), case_.target_kl, 0.01f});
+                            {first + k / case_.minibatches, k % case_.minibatches, case_.scaling, FusedPolicyLoss(loss),
+                             case_.target_kl, 0.01f});
     }
     return launches;
   }
@@ -123,15 +125,22 @@ class FusedUpdateRig {
     }
   }
 
+  // Actions, log-probabilities and values of the untrained agents in place of the made-up ones.
+  void store_own_policy() {
+    stepwise_->act(stream_,
+                   {ring_->obs(0), ring_->records(0), ring_->extra(0), 0, case_.rows, 3, 0, ActionMode::kSample});
+  }
+
   ActorCritic& stepwise() { return *stepwise_; }
   ActorCritic& fused() { return *fused_agent_; }
   TrajectoryRing& ring() { return *ring_; }
   const Stream& stream() const { return stream_; }
   PolicyMetrics stepwise_metrics() { return stepwise_->read_metrics(stream_); }
-  // The sums of both, metric by metric.
   View<double> fused_totals() const { return totals_; }
 
  private:
+  static constexpr int kEpochs = 4;  // at most
+
   static RandomKey key() { return {5, 70, Purpose::kPermutation}; }
 
   void make() {
@@ -147,11 +156,12 @@ class FusedUpdateRig {
     const auto network = std::make_shared<MlpNetwork>(ActorCritic::network_spec(config, observation, case_.action));
     ring_ = std::make_unique<TrajectoryRing>(shape_, arena_);
     for (auto* agent : {&stepwise_, &fused_agent_}) {
-      agent->emplace(config, case_.action, network, ActorCriticShape{shape_, 1, 1, case_.rows}, 9, stream_, arena_);
+      agent->emplace(config, case_.action, network, ActorCriticShape{shape_, 1, case_.rows, case_.rows}, 9, stream_,
+                     arena_);
     }
     totals_ = arena_.take<double>(PolicyRowMetrics::kSize);
     fused_.emplace(fused_agent_->network(), fused_agent_->layout(), fused_agent_->observation_normalizer(), totals_,
-                   3 * case_.minibatches, arena_);
+                   kEpochs * case_.minibatches, arena_);
     batch_ = RolloutBatch::take(shape_, case_.action, case_.rows, arena_);
     parts_ = arena_.take<MomentPart>(kMomentParts);
     moments_ = arena_.take<MinibatchMoments>(1);
