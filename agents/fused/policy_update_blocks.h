@@ -146,7 +146,8 @@ struct MomentPartsKernel {
   }
 };
 
-// Partial gradients of one batch. Blocks count slots and, within a slot, towers; a slot takes every slots-th tile.
+// Partial gradients of one batch. The first `slots` blocks work on the first tower, the next ones on the
+// second; each takes every slots-th tile.
 template <class Shape>
 struct PolicyGradientKernel {
   PolicyUpdateSetup setup;
@@ -167,14 +168,14 @@ struct PolicyGradientKernel {
     SHARED_ARRAY(double, totals, kMetricThreads);  // not in registers, of which the passes need all
     const TowerMemory<Shape> memory(shared);
     float* const metrics = shared + TowerMemory<Shape>::kFloats;  // [kMetrics, kRows]
-    const int slot = static_cast<int>(blockIdx.x) / setup.tower_count;
-    const PolicyTower& part = setup.towers[static_cast<int>(blockIdx.x) % setup.tower_count];
+    const int slots = setup.partials.slots, block = static_cast<int>(blockIdx.x);
+    const PolicyTower& part = setup.towers[block < slots ? 0 : 1];
     load_weights<Shape>(part.tower, setup.parameters, memory);
     sum_moments(moments);
     TowerGradient<Shape> gradient(memory);
     if (threadIdx.x < kMetricThreads) totals[threadIdx.x] = 0.0;
-    const int tiles = (batch.size + Shape::kRows - 1) / Shape::kRows;
-    for (int tile = slot; tile < tiles; tile += setup.partials.slots) {
+    int tile = block < slots ? block : block - slots;
+    for (; tile * Shape::kRows < batch.size; tile += slots) {
       load_row(tile * Shape::kRows, part.tower.inputs, memory);
       __syncthreads();
       forward_tower<Shape>(part.tower, memory);
@@ -183,8 +184,9 @@ struct PolicyGradientKernel {
       add_metrics(metrics, totals);
       gradient.add_tile(part.tower, part.columns, memory);
     }
-    float* const partial = setup.partials.gradients + static_cast<std::size_t>(slot) * parameter_count;
-    gradient.store(part.tower, part.columns, setup.log_sigma, memory, partial);
+    const auto slot = static_cast<std::size_t>(tile % slots);
+    gradient.store(part.tower, part.columns, setup.log_sigma, memory,
+                   setup.partials.gradients + slot * parameter_count);
     store_metrics(totals);
   }
 
@@ -205,7 +207,7 @@ struct PolicyGradientKernel {
 
   // A thread fetches a row; rows beyond the batch are invalid zeros.
   DEVICE void load_row(int first, int inputs, const TowerMemory<Shape>& memory) const {
-    const int r = static_cast<int>(threadIdx.x);
+    const int r = thread_index();
     if (r >= Shape::kRows) return;
     float* const x = memory.x + r * Shape::kNarrowPitch;
     const bool inside = first + r < batch.size;
@@ -232,7 +234,7 @@ struct PolicyGradientKernel {
   // The loss of a row: its outputs become their derivatives, in place.
   DEVICE void differentiate_row(const PolicyTower& part, const MinibatchMoments& moments,
                                 const TowerMemory<Shape>& memory, float* all_metrics) const {
-    const int r = static_cast<int>(threadIdx.x);
+    const int r = thread_index();
     if (r >= Shape::kRows) return;
     const Pack4 fields = load4(memory.output_fields(r));
     const PolicySample sample{fields.value[0], fields.value[1],
@@ -267,7 +269,7 @@ struct PolicyGradientKernel {
 
   // A thread's rows of a metric: every sixteenth.
   static DEVICE void add_metrics(const float* metrics, double* totals) {
-    const int thread = static_cast<int>(threadIdx.x);
+    const int thread = thread_index();
     if (thread >= kMetricThreads) return;
     const float* const own = metrics + thread / 16 * Shape::kRows;
     float sum = 0.0f;
@@ -276,7 +278,7 @@ struct PolicyGradientKernel {
   }
 
   DEVICE void store_metrics(const double* totals) const {
-    const int thread = static_cast<int>(threadIdx.x);
+    const int thread = thread_index();
     if (thread >= kMetricThreads) return;
     double metric = totals[thread];
     for (unsigned half = 8; half > 0; half /= 2) metric += __shfl_down_sync(0xffffffffu, metric, half, 16);

@@ -17,6 +17,17 @@ using Pack4 = Pack<4>;
 DEVICE Pack4 load4(const float* address) { return *reinterpret_cast<const Pack4*>(address); }
 DEVICE void store4(float* address, const Pack4& pack) { *reinterpret_cast<Pack4*>(address) = pack; }
 
+// The thread's index, read anew by every pass: what follows from it does not occupy registers during the others.
+DEVICE int thread_index() {
+#ifdef __CUDA_ARCH__
+  int index;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+  return index;
+#else
+  return static_cast<int>(threadIdx.x);
+#endif
+}
+
 // A tower's weights and a tile's rows in shared memory.
 template <class Shape>
 struct TowerMemory {
@@ -54,7 +65,7 @@ struct TowerMemory {
 template <class Shape>
 DEVICE void load_weights(const FusedTower& tower, const float* parameters, const TowerMemory<Shape>& memory) {
   constexpr int kWidth = Shape::kWidth, kOutStride = 16;
-  const int thread = static_cast<int>(threadIdx.x);
+  const int thread = thread_index();
   for (int e = thread; e < tower.inputs * kWidth; e += Shape::kThreads) memory.w1[e] = parameters[tower.weight[0] + e];
   for (int e = thread; e < kWidth * kWidth; e += Shape::kThreads) {
     memory.w2[e / kWidth * Shape::kPitch + e % kWidth] = parameters[tower.weight[1] + e];
@@ -78,7 +89,7 @@ struct WidePlace {
   int row, column;
 
   DEVICE WidePlace() {
-    const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+    const int thread = thread_index(), lane = thread % 32, warp = thread / 32;
     row = warp / kWarpsAcross * 4 + lane / 8;
     column = warp % kWarpsAcross * 8 + lane % 8;
   }
@@ -180,8 +191,7 @@ DEVICE void backward_layer(const float* dy, int dy_pitch, int depth, const float
 // y = b3 + h2 w3: a thread computes four outputs of a row.
 template <class Shape>
 DEVICE void forward_head(const FusedTower& tower, const TowerMemory<Shape>& memory) {
-  const int row = static_cast<int>(threadIdx.x) % Shape::kRows,
-            first = static_cast<int>(threadIdx.x) / Shape::kRows * 4;
+  const int thread = thread_index(), row = thread % Shape::kRows, first = thread / Shape::kRows * 4;
   if (first >= tower.outputs) return;
   const float* const x = memory.h2 + row * Shape::kPitch;
   const float* const w = memory.w3 + first;

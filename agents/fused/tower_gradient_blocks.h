@@ -18,26 +18,25 @@ struct TowerGradient {
 
   // Registers are for weights: the shares of biases lie in shared memory.
   explicit DEVICE TowerGradient(const TowerMemory<Shape>& memory) {
-    for (int l = 0; l < 3; ++l) memory.bias[l * Shape::kThreads + static_cast<int>(threadIdx.x)] = 0.0f;
+    for (int l = 0; l < 3; ++l) memory.bias[l * Shape::kThreads + thread_index()] = 0.0f;
   }
 
   // Backward pass of a tile whose y holds d(loss)/d(outputs), and in `columns` - outputs columns behind them other
   // derivatives that only need adding up. Barriers stand inside, and one behind it.
   DEVICE void add_tile(const FusedTower& tower, int columns, const TowerMemory<Shape>& memory) {
-    float* const bias = memory.bias + threadIdx.x;
     add_narrow(memory.h2, memory.y, tower.outputs, output);
-    bias[2 * Shape::kThreads] += sum_columns(memory.y, columns);
+    memory.bias[2 * Shape::kThreads + thread_index()] += sum_columns(memory.y, columns);
     __syncthreads();
     backward_layer<Shape>(memory.y, Shape::kNarrowPitch, tower.outputs, memory.w3, Shape::kNarrowPitch,
                           tower.activation, memory.h2);
     __syncthreads();
     add_hidden(memory.h1, memory.h2);
-    bias[Shape::kThreads] += add_narrow(memory.h2, nullptr, 0, output);
+    memory.bias[Shape::kThreads + thread_index()] += add_narrow(memory.h2, nullptr, 0, output);
     __syncthreads();
     backward_layer<Shape>(memory.h2, Shape::kPitch, Shape::kWidth, memory.w2, Shape::kPitch, tower.activation,
                           memory.h1);
     __syncthreads();
-    bias[0] += add_narrow(memory.h1, memory.x, tower.inputs, input);
+    memory.bias[thread_index()] += add_narrow(memory.h1, memory.x, tower.inputs, input);
     __syncthreads();
   }
 
@@ -57,9 +56,9 @@ struct TowerGradient {
   struct HiddenPlace {
     int split, row, column;
     DEVICE HiddenPlace() {
-      const int thread = static_cast<int>(threadIdx.x) % Shape::kGradientThreads;
-      const int lane = thread % 32, warp = thread / 32;
-      split = static_cast<int>(threadIdx.x) / Shape::kGradientThreads;
+      const int thread = thread_index(), own = thread % Shape::kGradientThreads;
+      const int lane = own % 32, warp = own / 32;
+      split = thread / Shape::kGradientThreads;
       row = (warp / 2 * 4 + lane / 8) * 4;
       column = (warp % 2 * 8 + lane % 8) * 4;
     }
@@ -91,8 +90,8 @@ struct TowerGradient {
   // sums[c] += sum_r wide[r, unit] narrow[r, c] over the thread's part of the rows; returns sum_r wide[r, unit].
   static DEVICE float add_narrow(const float* wide, const float* narrow, int columns, float (&sums)[kNarrowColumns]) {
     constexpr int kCount = Shape::kRows / kNarrowSplits;
-    const int unit = static_cast<int>(threadIdx.x) % Shape::kWidth;
-    const int first = static_cast<int>(threadIdx.x) / Shape::kWidth * kCount;
+    const int unit = thread_index() % Shape::kWidth;
+    const int first = thread_index() / Shape::kWidth * kCount;
     float total = 0.0f;
 #ifdef __CUDACC__
 #pragma unroll 1
@@ -110,10 +109,10 @@ struct TowerGradient {
   }
 
   static DEVICE float sum_columns(const float* y, int columns) {
-    const int column = static_cast<int>(threadIdx.x) % kNarrowColumns;
+    const int column = thread_index() % kNarrowColumns;
     float total = 0.0f;
     if (column >= columns) return total;
-    for (int r = static_cast<int>(threadIdx.x) / kNarrowColumns; r < Shape::kRows; r += kColumnParts) {
+    for (int r = thread_index() / kNarrowColumns; r < Shape::kRows; r += kColumnParts) {
       total += y[r * Shape::kNarrowPitch + column];
     }
     return total;
@@ -125,7 +124,7 @@ struct TowerGradient {
   static_assert(2 * kNarrowFloats <= TowerMemory<Shape>::kWide);
 
   DEVICE void stage(const TowerMemory<Shape>& memory) const {
-    const int thread = static_cast<int>(threadIdx.x);
+    const int thread = thread_index();
     float* const narrow = memory.h2;
     for (int c = 0; c < kNarrowColumns; ++c) {
       narrow[c * Shape::kThreads + thread] = input[c];
@@ -161,8 +160,8 @@ struct TowerGradient {
 
   static DEVICE void store_narrow(const FusedTower& tower, const float* staged, float* partial) {
     constexpr int kWidth = Shape::kWidth, kOutStride = 16;
-    const int unit = static_cast<int>(threadIdx.x) % kWidth;
-    for (int c = static_cast<int>(threadIdx.x) / kWidth; c < kNarrowColumns; c += kNarrowSplits) {
+    const int unit = thread_index() % kWidth;
+    for (int c = thread_index() / kWidth; c < kNarrowColumns; c += kNarrowSplits) {
       const float* const parts = staged + c * Shape::kThreads + unit;
       if (c < tower.inputs) partial[tower.weight[0] + c * kWidth + unit] = sum_splits(parts);
       if (c < tower.outputs) partial[tower.weight[2] + unit * kOutStride + c] = sum_splits(parts + kNarrowFloats);
@@ -171,7 +170,7 @@ struct TowerGradient {
 
   static DEVICE void store_biases(const FusedTower& tower, int columns, std::size_t other, const float* bias,
                                   float* partial) {
-    const int thread = static_cast<int>(threadIdx.x);
+    const int thread = thread_index();
     if (thread < Shape::kWidth) {
       partial[tower.bias[0] + thread] = sum_splits(bias + thread);
       partial[tower.bias[1] + thread] = sum_splits(bias + Shape::kThreads + thread);
