@@ -11,9 +11,6 @@
 
 namespace stampede {
 
-// kAuto: where the device, the networks and the distribution allow it.
-enum class FusedUpdates : std::uint8_t { kAuto, kOff, kOn };
-
 class FusedPolicyUpdate {
  public:
   // Whether networks of this spec and a policy of this layout can be updated this way: hidden layers of 64 and 64 or

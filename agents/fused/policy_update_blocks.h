@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agents/fused/combine_blocks.h"
+#include "agents/fused/tile_metrics_blocks.h"
 #include "agents/fused/tower_gradient_blocks.h"
 #include "agents/losses/policy_gradient_loss.h"
 #include "agents/losses/ppo_loss.h"
@@ -155,7 +156,7 @@ struct PolicyGradientKernel {
   std::size_t parameter_count;
 
   static constexpr int kMetrics = PolicyRowMetrics::kSize;
-  static constexpr int kMetricThreads = kMetrics * 16;  // sixteen per metric
+  using Metrics = TileMetrics<Shape, kMetrics>;
   static constexpr std::size_t kSharedBytes = (TowerMemory<Shape>::kFloats + kMetrics * Shape::kRows) * sizeof(float);
 
   // What a narrow row carries behind its columns: of the inputs kValid and the action, of the outputs a PolicySample.
@@ -165,29 +166,29 @@ struct PolicyGradientKernel {
     if (setup.state->stop != 0 || setup.state->failed != 0) return;
     DYNAMIC_SHARED(float, shared);
     SHARED_ARRAY(MinibatchMoments, moments, 1);
-    SHARED_ARRAY(double, totals, kMetricThreads);  // not in registers, of which the passes need all
+    SHARED_ARRAY(double, sums, Metrics::kSumThreads);
     const TowerMemory<Shape> memory(shared);
-    float* const metrics = shared + TowerMemory<Shape>::kFloats;  // [kMetrics, kRows]
+    const Metrics metrics{shared + TowerMemory<Shape>::kFloats, sums};
     const int slots = setup.partials.slots, block = static_cast<int>(blockIdx.x);
     const PolicyTower& part = setup.towers[block < slots ? 0 : 1];
     load_weights<Shape>(part.tower, setup.parameters, memory);
     sum_moments(moments);
     TowerGradient<Shape> gradient(memory);
-    if (threadIdx.x < kMetricThreads) totals[threadIdx.x] = 0.0;
+    metrics.clear();
     int tile = block < slots ? block : block - slots;
     for (; tile * Shape::kRows < batch.size; tile += slots) {
       load_row(tile * Shape::kRows, part.tower.inputs, memory);
       __syncthreads();
       forward_tower<Shape>(part.tower, memory);
-      differentiate_row(part, moments[0], memory, metrics);
+      differentiate_row(part, moments[0], memory, metrics.rows);
       __syncthreads();
-      add_metrics(metrics, totals);
+      metrics.add_tile();
       gradient.add_tile(part.tower, part.columns, memory);
     }
     const auto slot = static_cast<std::size_t>(tile % slots);
     gradient.store(part.tower, part.columns, setup.log_sigma, memory,
                    setup.partials.gradients + slot * parameter_count);
-    store_metrics(totals);
+    metrics.store(setup.partials.metrics + static_cast<int>(blockIdx.x) * kMetrics);
   }
 
  private:
@@ -265,24 +266,6 @@ struct PolicyGradientKernel {
       gaussian_policy_gradient(batch.loss, sample, head, setup.parameters + setup.log_sigma, action, space.size, weight,
                                head, y + part.tower.outputs, metrics);
     }
-  }
-
-  // A thread's rows of a metric: every sixteenth.
-  static DEVICE void add_metrics(const float* metrics, double* totals) {
-    const int thread = thread_index();
-    if (thread >= kMetricThreads) return;
-    const float* const own = metrics + thread / 16 * Shape::kRows;
-    float sum = 0.0f;
-    for (int r = thread % 16; r < Shape::kRows; r += 16) sum += own[r];
-    totals[thread] += static_cast<double>(sum);
-  }
-
-  DEVICE void store_metrics(const double* totals) const {
-    const int thread = thread_index();
-    if (thread >= kMetricThreads) return;
-    double metric = totals[thread];
-    for (unsigned half = 8; half > 0; half /= 2) metric += __shfl_down_sync(0xffffffffu, metric, half, 16);
-    if (thread % 16 == 0) setup.partials.metrics[static_cast<int>(blockIdx.x) * kMetrics + thread / 16] = metric;
   }
 };
 

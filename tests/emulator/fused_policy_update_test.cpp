@@ -15,29 +15,6 @@ using simt::Schedule;
 
 const PpoLossConfig kClip{0.2f, 0.0f, 0.01f, 0.5f};
 
-std::vector<float> values(View<float> view) { return {view.data, view.data + view.size()}; }
-
-// Parameters and moments.
-std::vector<float> learner(const ActorCritic& agent) {
-  std::vector<float> all;
-  const TrainableNetwork& network = agent.network();
-  for (const View<float>& view : {network.parameter_block(), network.first_moment(), network.second_moment()}) {
-    all.insert(all.end(), view.data, view.data + view.size());
-  }
-  return all;
-}
-
-// The largest difference, relative to the largest value.
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0.0, largest = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double apart = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    difference = apart <= difference ? difference : apart;  // NaN counts as largest
-    largest = std::max(largest, std::abs(static_cast<double>(a[i])));
-  }
-  return difference / largest;
-}
-
 // Gradient and parameters after the latest update, and what the learner knows of itself.
 void expect_same_learners(FusedUpdateRig& expected, FusedUpdateRig& rig, const std::string& where) {
   const TrainableNetwork &a = expected.stepwise().network(), &b = rig.fused().network();
@@ -45,8 +22,8 @@ void expect_same_learners(FusedUpdateRig& expected, FusedUpdateRig& rig, const s
   EXPECT_EQ(b.state()->stop, a.state()->stop) << where;
   EXPECT_EQ(b.state()->failed, a.state()->failed) << where;
   EXPECT_NEAR(b.state()->gradient_norm, a.state()->gradient_norm, 1e-4f * a.state()->gradient_norm) << where;
-  EXPECT_LT(distance(values(a.gradient_block(1)), values(b.gradient_block(1))), 2e-5) << where;
-  EXPECT_LT(distance(values(a.parameter_block()), values(b.parameter_block())), 3e-5) << where;
+  EXPECT_LT(distance(a.gradient_block(1), b.gradient_block(1)), 2e-5) << where;
+  EXPECT_LT(distance(a.parameter_block(), b.parameter_block()), 3e-5) << where;
 }
 
 void expect_same_metrics(const PolicyMetrics& expected, FusedUpdateRig& rig, const std::string& where) {
@@ -60,10 +37,6 @@ void expect_same_metrics(const PolicyMetrics& expected, FusedUpdateRig& rig, con
   const double spread = mean(PolicyRowMetrics::kTargetSquared) - target * target;
   const double unexplained = mean(PolicyRowMetrics::kResidualSquared) - residual * residual;
   EXPECT_NEAR(spread > 0.0 ? 1.0 - unexplained / spread : 0.0, expected.explained_variance, 1e-4) << where;
-}
-
-std::vector<Schedule> some_schedules() {
-  return {{simt::Order::kForward, 0}, {simt::Order::kReverse, 0}, {simt::Order::kRandom, 1}};
 }
 
 Space box(int size) {
@@ -123,8 +96,8 @@ TEST(FusedPolicyUpdate, IsTheStepwiseUpdate) {
       const std::string where = setup.name + ", " + schedule.name();
       expect_same_learners(expected, rig, where);
       expect_same_metrics(metrics, rig, where);
-      if (first.empty()) first = learner(rig.fused());
-      EXPECT_TRUE(simt::same_bits(first, learner(rig.fused()))) << where;
+      if (first.empty()) first = learner_bits(rig.fused().network());
+      EXPECT_TRUE(simt::same_bits(first, learner_bits(rig.fused().network()))) << where;
     }
   }
 }
@@ -164,11 +137,11 @@ TEST(FusedPolicyUpdate, TargetKlStopsWithoutAStep) {
   const PolicyMetrics metrics = expected.stepwise_metrics();
   for (const Schedule& schedule : some_schedules()) {
     FusedUpdateRig rig(setup);
-    const std::vector<float> before = learner(rig.fused());
+    const std::vector<float> before = learner_bits(rig.fused().network());
     rig.learn_fused(kClip, schedule);
     EXPECT_EQ(rig.fused().network().state()->stop, 1);
     EXPECT_EQ(rig.fused().network().state()->step, 0);
-    EXPECT_TRUE(simt::same_bits(before, learner(rig.fused())));
+    EXPECT_TRUE(simt::same_bits(before, learner_bits(rig.fused().network())));
     expect_same_metrics(metrics, rig, schedule.name());  // of the minibatch that stopped the others
   }
 }
@@ -177,13 +150,13 @@ TEST(FusedPolicyUpdate, NonFiniteGradientFailsWithoutAStep) {
   for (const float bad : {NAN, INFINITY}) {
     FusedUpdateRig rig({.name = "", .rows = 33});
     rig.ring().extra(0)[RolloutExtra::kReturn] = bad;
-    const std::vector<float> before = learner(rig.fused());
+    const std::vector<float> before = learner_bits(rig.fused().network());
     rig.learn_fused(kClip, {});
     rig.ring().extra(0)[RolloutExtra::kReturn] = 0.0f;
     rig.learn_fused(kClip, {});  // once failed, always
     EXPECT_EQ(rig.fused().network().state()->failed, 1);
     EXPECT_EQ(rig.fused().network().state()->step, 0);
-    EXPECT_TRUE(simt::same_bits(before, learner(rig.fused())));
+    EXPECT_TRUE(simt::same_bits(before, learner_bits(rig.fused().network())));
   }
 }
 

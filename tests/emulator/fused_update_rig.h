@@ -3,7 +3,7 @@
 // kernels under the emulator.
 #pragma once
 
-#include "tests/emulator/simt.h"
+#include "tests/emulator/fused_launch.h"
 
 #include <memory>
 #include <vector>
@@ -14,23 +14,6 @@
 #include "agents/ppo_steps.h"
 
 namespace stampede {
-
-// Runs and counts the launches of a fused update.
-struct EmulatedLaunch {
-  simt::Schedule schedule;
-  int* count;
-
-  template <unsigned kThreads, unsigned kBlocksPerProcessor, class Kernel>
-  void blocks(unsigned grid, std::size_t shared, const Kernel& kernel) const {
-    ++*count;
-    simt::run(grid, kThreads, shared, schedule, kernel);
-  }
-  template <class Functor>
-  void each(int n, const Functor& functor) const {
-    ++*count;
-    for (int i = 0; i < n; ++i) functor(i);
-  }
-};
 
 inline void tile_loss(const Stream& stream, const PpoLossConfig& loss, const PolicyLayout& layout,
                       const RolloutBatch& batch, const MinibatchMoments* moments, const PolicyTile& tile) {
