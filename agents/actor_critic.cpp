@@ -79,7 +79,8 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
 }
 
 void ActorCritic::make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena) {
-  const bool possible = stream.is_cuda() && updates > 0 && FusedPolicyUpdate::fits(network_.spec(), layout_);
+  if (updates == 0) return;
+  const bool possible = stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_);
   if (wanted == FusedUpdates::kOn && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/fused/dqn_update.h"
 
+#include <algorithm>
+
 #include "agents/fused/cuda_launch.h"
 #include "kernels/error.h"
 
@@ -24,8 +26,9 @@ FusedDqn::FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, con
   setup_.online = network.parameters();
   setup_.target = target;
   setup_.state = network.state();
-  const int slots = setup_.tower.width == 64 ? fused_slots<TowerShape<64>>(batch_size_, 1)
-                                             : fused_slots<TowerShape<128>>(batch_size_, 1);
+  const int tiles = setup_.tower.width == 64 ? fused_slots<TowerShape<64>>(batch_size_, kMostBlocks)
+                                             : fused_slots<TowerShape<128>>(batch_size_, kMostBlocks);
+  const int slots = std::min({tiles, fused_blocks(setup_.tower.width), options.most_blocks});
   setup_.partials = BatchPartials::take(blocks_.count, slots, slots, PriorityRowMetrics::kSize, arena);
 }
 

@@ -18,6 +18,7 @@ class FusedDqn {
     bool double_q;
     float gamma;
     int batch_size;
+    int most_blocks = kMostBlocks;  // that share a batch; fewer than fused_blocks() in tests
   };
   // A network and heads that fit; target: its parameters' counterpart.
   FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, const float* target, const Options& options,

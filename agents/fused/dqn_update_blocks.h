@@ -218,7 +218,7 @@ void launch_dqn_update(const DqnUpdateSetup& setup, const DqnUpdateBatch& batch,
                        const OptimizerConfig& config, float learning_rate, const DqnMetricsFinish& finish,
                        const Launch& launch) {
   DqnUpdateSetup sized = setup;
-  sized.partials.slots = sized.partials.rows = fused_slots<Shape>(batch.size, 1);
+  sized.partials.slots = sized.partials.rows = fused_slots<Shape>(batch.size, setup.partials.slots);
   using Gradient = DqnGradientKernel<Shape>;
   launch.template blocks<Shape::kThreads, 1>(static_cast<unsigned>(sized.partials.slots), Gradient::kSharedBytes,
                                              Gradient{sized, batch, blocks.count});

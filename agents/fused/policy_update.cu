@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/fused/policy_update.h"
 
+#include <algorithm>
+
 #include "agents/fused/cuda_launch.h"
 #include "kernels/error.h"
 
@@ -28,7 +30,7 @@ bool FusedPolicyUpdate::fits(const NetworkSpec& spec, const PolicyLayout& layout
 
 FusedPolicyUpdate::FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
                                      const ObservationNormalizer& observations, View<double> metric_totals, int updates,
-                                     Arena& arena)
+                                     Arena& arena, int most_blocks)
     : optimizer_(network.optimizer()),
       blocks_(network.optimizer_blocks()),
       metric_totals_(metric_totals),
@@ -47,8 +49,7 @@ FusedPolicyUpdate::FusedPolicyUpdate(const TrainableNetwork& network, const Poli
     setup_.inverse = observations.inverse();
   }
   setup_.state = network.state();
-  const bool narrow = towers[0].width == 64;
-  const int blocks = narrow ? TowerShape<64>::kBlocks : TowerShape<128>::kBlocks;
+  const int blocks = std::min(fused_blocks(towers[0].width), most_blocks);
   setup_.partials =
       BatchPartials::take(blocks_.count, blocks / setup_.tower_count, blocks, PolicyRowMetrics::kSize, arena);
 }

@@ -17,9 +17,11 @@ class FusedPolicyUpdate {
   // 128 and 128, at most 8 inputs and outputs of a tower (log sigmas included), categorical or Gaussian.
   static bool fits(const NetworkSpec& spec, const PolicyLayout& layout);
 
-  // A network and layout that fit. updates: most updates between two calls of measure().
+  // A network and layout that fit. updates: most updates between two calls of measure(). Batches are shared by at most
+  // most_blocks blocks, fewer than fused_blocks() in tests.
   FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
-                    const ObservationNormalizer& observations, View<double> metric_totals, int updates, Arena& arena);
+                    const ObservationNormalizer& observations, View<double> metric_totals, int updates, Arena& arena,
+                    int most_blocks = kMostBlocks);
 
   // Moments of the minibatches of `epochs` epochs, for the updates that follow: one launch. Stream-ordered, CUDA only.
   void measure(const Stream& stream, const RingView& ring, const RolloutRows& rows, int epochs, int minibatches);

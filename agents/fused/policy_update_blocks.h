@@ -276,7 +276,7 @@ void launch_policy_update(const PolicyUpdateSetup& setup, const PolicyUpdateBatc
                           const OptimizerConfig& config, float learning_rate, const PolicyMetricsFinish& finish,
                           const Launch& launch) {
   PolicyUpdateSetup sized = setup;
-  sized.partials.slots = fused_slots<Shape>(batch.size, setup.tower_count);
+  sized.partials.slots = fused_slots<Shape>(batch.size, setup.partials.slots);
   sized.partials.rows = sized.partials.slots * setup.tower_count;
   using Gradient = PolicyGradientKernel<Shape>;
   launch.template blocks<Shape::kThreads, Shape::kBlocksPerProcessor>(

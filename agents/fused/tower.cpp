@@ -10,7 +10,7 @@ bool fits(const NetworkSpec& spec, const LayerLayout* layer) {
   const int width = layer[0].out;
   if (width != 64 && width != 128) return false;
   if (spec.one_hot() || layer[0].in > kNarrowColumns || layer[2].out > kNarrowColumns) return false;
-  return layer[1].out == width && layer[0].activation == layer[1].activation && !layer[0].layer_norm;
+  return layer[1].out == width && layer[0].activation == layer[1].activation && !layer[0].normalized();
 }
 
 FusedTower tower_of(const LayerLayout* layer) {

@@ -56,10 +56,13 @@ struct TowerShape {
   static constexpr int kNarrowPitch = kNarrowColumns + 4;
 };
 
-// Slots of partial gradients: the blocks that work on one tower.
+inline constexpr int kMostBlocks = TowerShape<64>::kBlocks;
+inline int fused_blocks(int width) { return width == 64 ? TowerShape<64>::kBlocks : TowerShape<128>::kBlocks; }
+
+// Slots of partial gradients that a batch fills: the blocks that work on one tower.
 template <class Shape>
-int fused_slots(int rows, int towers) {
-  const int tiles = (rows + Shape::kRows - 1) / Shape::kRows, most = Shape::kBlocks / towers;
+int fused_slots(int rows, int most) {
+  const int tiles = (rows + Shape::kRows - 1) / Shape::kRows;
   return tiles < most ? tiles : most;
 }
 

@@ -10,6 +10,7 @@
 
 #include "agents/dqn.h"
 #include "agents/networks/mlp_network.h"
+#include "kernels/error.h"
 #include "tests/emulator/guarded_array.h"
 
 namespace stampede {
@@ -23,6 +24,7 @@ struct DqnCase {
   int width = 64;
   int actions = 2;
   int inputs = 4;
+  int blocks = kMostBlocks;
 };
 
 // Two equal learners on one ring of made-up transitions; the second one learns by emulated launches.
@@ -105,8 +107,8 @@ class FusedDqnRig {
     heads.support.atoms = 1;
     heads.dueling = config_.dueling;
     fused_.emplace(learner_->network(), heads, learner_->target_parameters().data,
-                   FusedDqn::Options{config_.loss, config_.double_q, config_.gamma, config_.batch_size}, totals_,
-                   arena_);
+                   FusedDqn::Options{config_.loss, config_.double_q, config_.gamma, config_.batch_size, setup.blocks},
+                   totals_, arena_);
     const auto batch = static_cast<std::size_t>(config_.batch_size);
     indices_.resize(batch);
     importance_.resize(batch);
@@ -141,13 +143,14 @@ class FusedDqnRig {
 };
 
 std::vector<DqnCase> all_cases() {
-  const auto with = [](const std::string& name, DqnConfig config, int width, int actions, int inputs) {
+  const auto with = [](const std::string& name, DqnConfig config, int width, int actions, int inputs,
+                       int blocks = kMostBlocks) {
     config.optimizer.max_norm = 0.5f;
-    return DqnCase{name, config, width, actions, inputs};
+    return DqnCase{name, config, width, actions, inputs, blocks};
   };
   return {with("plain", {.batch_size = 33}, 64, 2, 4),
           with("double, squared, 3 steps", {.batch_size = 257, .n_step = 3, .loss = TdLoss::kSquared, .double_q = true},
-               64, 6, 3),
+               64, 6, 3, 2),
           with("dueling", {.batch_size = 31, .dueling = true}, 64, 3, 8),
           with("soft, dueling, double", {.batch_size = 33, .double_q = true, .dueling = true, .soft = true}, 64, 3, 2),
           with("prioritised", {.batch_size = 129, .prioritized = true}, 64, 2, 4),
@@ -234,6 +237,18 @@ TEST(FusedDqn, DeclinesWhatItCannotHold) {
   EXPECT_FALSE(fits(config, 8, 8));
   config.distribution = ValueDistribution::kQuantile;
   EXPECT_FALSE(fits(config, 4, 2));
+}
+
+TEST(FusedDqn, IsRefusedOnACpu) {
+  DqnConfig config{.batch_size = 4};
+  config.network.hidden = {64, 64};
+  config.fused = FusedUpdates::kOn;
+  const Space action = Space::discrete(2);
+  const RingShape shape{2, 8, 3, ObsType::kFloat32, RecordLayout::for_action_size(1), 0};
+  Arena arena{Device{}};
+  const auto network =
+      std::make_shared<MlpNetwork>(Dqn::network_spec(config, Space::box<3>({-1, -1, -1}, {1, 1, 1}), action));
+  EXPECT_THROW(Dqn(config, action, network, shape, 1, 2, 1, Stream::cpu(), arena), UsageError);
 }
 
 }  // namespace

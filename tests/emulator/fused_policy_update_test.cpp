@@ -4,8 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-
+#include "kernels/error.h"
 #include "tests/emulator/guarded_array.h"
 
 namespace stampede {
@@ -57,6 +56,8 @@ std::vector<FusedCase> all_cases() {
        .rows = 33},
       {.name = "two towers, ReLU, Gaussian", .activation = kRelu, .action = box(1), .inputs = 3, .rows = 31},
       {.name = "shared, tanh, Gaussian of 3", .shared_torso = true, .action = box(3), .inputs = 1, .rows = 257},
+      {.name = "two tiles of three to a block", .inputs = 4, .rows = 257, .blocks = 4},
+      {.name = "128, five tiles to two blocks", .width = 128, .shared_torso = true, .rows = 257, .blocks = 2},
       {.name = "one row", .inputs = 2, .rows = 1},
       {.name = "128, two towers, tanh, 3 actions", .width = 128, .action = Space::discrete(3), .inputs = 6, .rows = 33},
       {.name = "128, shared, ReLU, Gaussian of 2",
@@ -190,6 +191,21 @@ TEST(FusedPolicyUpdate, DeclinesWhatItCannotHold) {
   EXPECT_FALSE(fits({256, 256}, false, box(3), two));
   EXPECT_FALSE(fits({64, 64}, true, box(3), two));
   EXPECT_FALSE(fits({64, 64}, false, box(3), box(2), ContinuousPolicy::kBeta));
+}
+
+// What is asked for and cannot be had is an error that names the key, and not another algorithm.
+TEST(FusedPolicyUpdate, IsRefusedOnACpu) {
+  ActorCriticConfig config;
+  config.fused = FusedUpdates::kOn;
+  const Space action = Space::discrete(2);
+  Arena arena{Device{}};
+  const auto network = std::make_shared<MlpNetwork>(ActorCritic::network_spec(config, box(3), action));
+  try {
+    ActorCritic(config, action, network, {.ring = {}, .updates = 4}, 1, Stream::cpu(), arena);
+    FAIL() << "no error";
+  } catch (const UsageError& error) {
+    EXPECT_EQ(std::string(error.what()).rfind("fused: needs device=cuda", 0), 0u) << error.what();
+  }
 }
 
 }  // namespace
