@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/arena.h"
+#include "kernels/last_block.h"
 #include "kernels/optimizer_blocks.h"
 
 namespace stampede {
@@ -59,18 +60,10 @@ struct CombinePartials {
       return;
     }
     SHARED_ARRAY(float, square, 2);
-    SHARED_ARRAY(unsigned, last, 1);
     combine(square);
     __syncthreads();
-    if (threadIdx.x == 0) {
-      partials.squares[blockIdx.x] = square[0] + square[1];
-      __threadfence();
-      last[0] = atomicAdd(partials.arrived, 1u) + 1 == gridDim.x;
-    }
-    __syncthreads();
-    if (last[0] == 0) return;
-    __threadfence();
-    decide();
+    if (threadIdx.x == 0) partials.squares[blockIdx.x] = square[0] + square[1];
+    if (is_last_block(partials.arrived)) decide();
   }
 
  private:
@@ -102,10 +95,9 @@ struct CombinePartials {
   DEVICE void decide() const {
     SHARED_ARRAY(double, squares, kCombineThreads);
     SHARED_ARRAY(double, metrics, kMostBlockMetrics);
-    // Other blocks wrote these while this one ran.
-    const volatile float* const all = partials.squares;
     double total = 0.0;
-    for (unsigned c = threadIdx.x; c < gridDim.x; c += kCombineThreads) total += static_cast<double>(all[c]);
+    for (unsigned c = threadIdx.x; c < gridDim.x; c += kCombineThreads)
+      total += static_cast<double>(partials.squares[c]);
     squares[threadIdx.x] = total;
     const int k = static_cast<int>(threadIdx.x) / 16;
     double sum = 0.0;
@@ -122,7 +114,6 @@ struct CombinePartials {
     if (threadIdx.x != 0) return;
     finish(metrics, state);
     decide_update(config, learning_rate, static_cast<float>(sqrt(squares[0])), state, partials.scalars);
-    *partials.arrived = 0;
   }
 };
 #endif

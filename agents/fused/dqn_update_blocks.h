@@ -169,10 +169,12 @@ struct DqnGradientKernel {
     float* const y = memory.y + r * Shape::kNarrowPitch;
     const float importance = batch.importance ? batch.importance[m] : 0.0f;
     const float weight = batch.importance ? batch.weight * importance : batch.weight;
+    ValueHeads heads = setup.heads;
+    heads.support.atoms = 1;  // as it is: known here, its loops vanish
     float metrics[kMetrics] = {};
-    const float d = td_gradient(setup.td, setup.heads.value(y, action), memory.input_fields(r)[kReward], metrics);
+    const float d = td_gradient(setup.td, heads.value(y, action), memory.input_fields(r)[kReward], metrics);
     for (int c = 0; c < setup.tower.outputs; ++c) y[c] = 0.0f;
-    setup.heads.spread(&d, action, inside ? weight : 0.0f, y);
+    heads.spread(&d, action, inside ? weight : 0.0f, y);
     if (batch.priorities) {
       const float priority = metrics[DqnRowMetrics::kAbsoluteError];
       if (inside) batch.priorities[m] = priority;
