@@ -9,7 +9,7 @@ A2c::A2c(const A2cConfig& config, const Space& action, std::shared_ptr<const Net
          int workers, int act_rows, std::uint64_t seed, const Stream& stream, Arena& arena)
     : config_(config),
       gradient_(shape, action, arena),
-      agent_(config.actor_critic, action, std::move(network), {shape, workers, act_rows, gradient_.rows()}, seed,
+      agent_(config.actor_critic, action, std::move(network), {shape, workers, act_rows, gradient_.rows(), 1}, seed,
              stream, arena),
       ratios_(arena.take<float>(config.vtrace ? static_cast<std::size_t>(gradient_.rows()) : 0)) {}
 
@@ -19,6 +19,11 @@ void A2c::learn(const Stream& stream, const TrajectoryRing& ring, const A2cSched
   agent_.begin_update(stream, view, config_.gamma);
   for (int epoch = 0; epoch < config_.epochs; ++epoch) {
     estimate_advantages(stream, view, epoch);
+    if (FusedPolicyUpdate* const fused = agent_.fused()) {
+      fused->measure(stream, view, {.rows = gradient_.rows()}, 1, 1);
+      fused->update(stream, view, {0, 0, config_.scaling, FusedPolicyLoss(loss), 0.0f, schedule.learning_rate});
+      continue;
+    }
     gradient_.load(stream, view);
     gradient_.step(stream, view, loss, config_.scaling, schedule.learning_rate, agent_);
   }

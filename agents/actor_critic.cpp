@@ -75,6 +75,20 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
       static_cast<std::size_t>(std::min<std::int64_t>(kMonitorRows, std::int64_t{ring_.rows} * ring_.environments)));
   group_metrics_ = arena.take<double>(static_cast<std::size_t>(max_groups_ * PolicyRowMetrics::kSize));
   metric_totals_ = arena.take<double>(PolicyRowMetrics::kSize);
+  make_fused(config.fused, shape.updates, stream, arena);
+}
+
+void ActorCritic::make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena) {
+  if (updates == 0) return;
+  const bool possible = stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_);
+  if (wanted == FusedUpdates::kOn && !possible) {
+    throw UsageError(
+        "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
+        "outputs, discrete or gaussian actions; leave it at auto");
+  }
+  if (wanted != FusedUpdates::kOff && possible) {
+    fused_.emplace(network_, layout_, observations_, metric_totals_, updates, arena);
+  }
 }
 
 ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& arena) const {

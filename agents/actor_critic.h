@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "agents/fused/policy_update.h"
 #include "agents/input_stage.h"
 #include "agents/normalizer.h"
 #include "agents/policy_metrics.h"
@@ -24,6 +25,7 @@ struct ActorCriticConfig {
   bool normalize_observations = false;
   bool normalize_rewards = false;
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
+  FusedUpdates fused = FusedUpdates::kAuto;
 };
 
 // What memory an actor-critic takes.
@@ -32,6 +34,7 @@ struct ActorCriticShape {
   int workers = 1;     // threads that act or learn at the same time
   int act_rows = 1;    // most rows of one act() call
   int batch_rows = 1;  // most rows of one accumulate() call
+  int updates = 0;     // most updates between two rollouts of a method that knows fused ones; 0: it does not
 };
 
 class ActorCritic {
@@ -96,6 +99,9 @@ class ActorCritic {
   // stops the iteration. Stream-ordered.
   void update(const Stream& stream, int groups, float target_kl, float learning_rate);
 
+  // The same updates in few launches, on CUDA where they fit and are wanted; null otherwise.
+  FusedPolicyUpdate* fused() { return fused_ ? &*fused_ : nullptr; }
+
   // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
   // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Changes nothing; waits for the
   // stream.
@@ -116,6 +122,7 @@ class ActorCritic {
     float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *d_log_sigma = nullptr, *metrics = nullptr;
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
+  void make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena);
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
   void reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker, float* ratios,
@@ -137,6 +144,7 @@ class ActorCritic {
   View<float> monitor_ratios_;          // of measure_divergence()
   View<double> group_metrics_;          // [groups, PolicyRowMetrics::kSize]
   View<double> metric_totals_;          // [PolicyRowMetrics::kSize]
+  std::optional<FusedPolicyUpdate> fused_;
 };
 
 }  // namespace stampede

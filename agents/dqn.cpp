@@ -89,6 +89,20 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
   }
   group_metrics_ = arena.take<double>(static_cast<std::size_t>(groups_ * PriorityRowMetrics::kSize));
   metric_totals_ = arena.take<double>(PriorityRowMetrics::kSize);
+  make_fused(stream, arena);
+}
+
+void Dqn::make_fused(const Stream& stream, Arena& arena) {
+  const bool possible = stream.is_cuda() && noisy_.off() && FusedDqn::fits(network_.spec(), heads_);
+  if (config_.fused == FusedUpdates::kOn && !possible) {
+    throw UsageError(
+        "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
+        "outputs, no noisy layers, no distribution; leave it at auto");
+  }
+  if (config_.fused == FusedUpdates::kOff || !possible) return;
+  fused_.emplace(network_, heads_, target_.data,
+                 FusedDqn::Options{config_.loss, config_.double_q, config_.gamma, config_.batch_size}, metric_totals_,
+                 arena);
 }
 
 Dqn::Scratch Dqn::take_scratch(int rows, bool gradient, Arena& arena) const {
@@ -138,12 +152,23 @@ void Dqn::act(const Stream& stream, const ActRequest& request) const {
   const int rows = request.end - request.begin;
   const bool noisy = acts_with_noise() && !request.seed;
   const float* const parameters = noisy ? acting_.parameters.data : network_.parameters();
+  const RandomKey key{request.seed.value_or(seed_), request.row, Purpose::kExploration};
+  if (fused_) {
+    return fused_->act(stream, {.parameters = parameters,
+                                .obs = static_cast<const float*>(request.obs),
+                                .records = request.records,
+                                .record = shape_.record,
+                                .begin = request.begin,
+                                .rows = rows,
+                                .key = key,
+                                .exploration = request.exploration});
+  }
   prepare_inputs(stream, network_.spec(), identity_, request.obs, request.begin, rows, scratch.inputs);
   network_.network().forward(stream, parameters, scratch.inputs.input(), rows, false, scratch.workspace,
                              scratch.outputs);
   const ActionValues values = values_of(stream, scratch.outputs, rows, scratch.q);
   choose_actions(stream, {values.q, values.stride, heads_.actions, request.records, shape_.record, request.begin, rows},
-                 {request.seed.value_or(seed_), request.row, Purpose::kExploration}, request.exploration);
+                 key, request.exploration);
 }
 
 // Expected values: the outputs themselves, or what a distribution or dueling heads make of them.
@@ -172,6 +197,7 @@ void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, const LearnReq
     prioritized_->sample(stream, {seed_, request.update, Purpose::kReplaySample}, request.beta, config_.batch_size,
                          batch_.indices.data, batch_.importance.data);
   }
+  if (fused_) return update_fused(stream, ring, request);
   for_each_group(stream, config_.batch_size, groups_,
                  [&](int group, int begin, int end, int worker, const Stream& serial) {
                    network_.clear_gradients(serial, group);
@@ -185,6 +211,19 @@ void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, const LearnReq
   add_group_metrics(stream, group_metrics_.data, groups_, PriorityRowMetrics::kSize, metric_totals_.data);
   network_.step(stream, groups_, request.learning_rate);
   if (noisy_.off()) network_.refresh(stream);
+}
+
+void Dqn::update_fused(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request) {
+  const UniformSampler sampler{
+      ring.view(), sample_window(ring), {seed_, request.update, Purpose::kReplaySample}, config_.n_step};
+  fused_->update(stream,
+                 {.sampler = sampler,
+                  .indices = batch_.indices.data,
+                  .importance = batch_.importance.data,
+                  .priorities = batch_.priorities.data,
+                  .temperature = config_.soft ? request.temperature : 0.0f},
+                 request.learning_rate);
+  if (prioritized_) prioritized_->update(stream, batch_.indices.data, batch_.priorities.data, config_.batch_size);
 }
 
 Transitions Dqn::sample_tile(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, int begin,

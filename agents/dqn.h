@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agents/dqn_steps.h"
+#include "agents/fused/dqn_update.h"
 #include "agents/input_stage.h"
 #include "agents/noisy_parameters.h"
 #include "agents/trainable_network.h"
@@ -35,6 +36,7 @@ struct DqnConfig {
   float kappa = 1.0f;    // of the quantile Huber loss
   NetworkShape network = {.activation = Activation::kRelu, .initialization = Initialization::kKaimingUniform};
   OptimizerConfig optimizer{.max_norm = 10.0f};
+  FusedUpdates fused = FusedUpdates::kAuto;
 };
 
 struct DqnMetrics {
@@ -114,6 +116,8 @@ class Dqn {
     View<float> priorities;      // [B], what the losses say
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
+  void make_fused(const Stream& stream, Arena& arena);
+  void update_fused(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request);
   bool acts_with_noise() const { return acting_.parameters.size() > 0; }
   const float* online() const { return noisy_.off() ? network_.parameters() : online_.parameters.data; }
   const float* target() const { return noisy_.off() ? target_.data : target_draw_.parameters.data; }
@@ -141,6 +145,7 @@ class Dqn {
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
   View<double> group_metrics_;                        // [groups, PriorityRowMetrics::kSize]
   View<double> metric_totals_;                        // [PriorityRowMetrics::kSize]
+  std::optional<FusedDqn> fused_;                     // on CUDA where it fits
 };
 
 }  // namespace stampede

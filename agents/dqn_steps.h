@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agents/exploration.h"
+#include "agents/losses/soft_value.h"
 #include "agents/value_heads.h"
 #include "replay/transitions.h"
 
@@ -24,6 +25,16 @@ struct DqnLoss {
   float temperature = 0.0f;    // above 0: soft targets
   float weight = 1.0f;         // multiplies every derivative
 };
+
+// What the next state is worth to a target, without a distribution; policy chooses its action.
+HD float next_state_value(const ValueHeads& heads, const NextPolicy& policy, const float* target_outputs) {
+  if (!policy.soft()) return heads.value(target_outputs, policy.greedy());
+  float value = 0.0f;
+  for (int a = 0; a < heads.actions; ++a) {
+    value = fused(policy.probability(a), heads.value(target_outputs, a) + policy.entropy_bonus(a), value);
+  }
+  return value;
+}
 
 // What prioritised replay adds to DqnRowMetrics. The priority of a row is its absolute temporal-difference error,
 // without clipping (Schaul et al. 2016, section 3.3); for categorical distributions the KL divergence (Hessel et al.

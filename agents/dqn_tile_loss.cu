@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loss of a tile for each kind of value: a scalar, a categorical distribution, quantiles.
 #include "agents/dqn_steps.h"
-#include "agents/losses/soft_value.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -43,21 +42,11 @@ struct ScalarLossOp {
   DqnLoss loss;
   DqnTile tile;
 
-  HD float next_value(const TileRow& row) const {
-    const NextPolicy policy = row.next_policy();
-    const float* const target = row.target_outputs();
-    if (!policy.soft()) return loss.heads.value(target, policy.greedy());
-    float value = 0.0f;
-    for (int a = 0; a < loss.heads.actions; ++a) {
-      value = fused(policy.probability(a), loss.heads.value(target, a) + policy.entropy_bonus(a), value);
-    }
-    return value;
-  }
-
   HD void operator()(int r) const {
     const TileRow row{loss, tile, r};
     const int action = tile.actions[r];
-    const float target = fused(tile.discounts[r], next_value(row), tile.rewards[r]);
+    const float next = next_state_value(loss.heads, row.next_policy(), row.target_outputs());
+    const float target = fused(tile.discounts[r], next, tile.rewards[r]);
     float metrics[DqnRowMetrics::kSize];
     const float d = td_gradient(loss.td, loss.heads.value(row.outputs(), action), target, metrics);
     clear_row(row.d_outputs(), tile.output_stride);

@@ -2,7 +2,8 @@
 // Actions chosen by their values: epsilon-greedy with one share for all or one per environment, and Boltzmann.
 #pragma once
 
-#include "agents/distributions.h"
+#include "agents/epsilon_greedy.h"
+#include "agents/losses/soft_value.h"
 #include "kernels/record.h"
 #include "kernels/stream.h"
 
@@ -23,6 +24,17 @@ HD float environment_epsilon(const Exploration& exploration, int environment) {
   }
   const float place = static_cast<float>(environment) / static_cast<float>(exploration.environments - 1);
   return exp_of(fused(exploration.spread, place, 1.0f) * log_of(exploration.epsilon));
+}
+
+// The action of one environment.
+HD int explore(const float* q, int actions, const Exploration& exploration, const RandomKey& key, int environment) {
+  int action = argmax(q, actions);
+  if (exploration.temperature > 0.0f) {
+    // epsilon_greedy() reads the first two words of the same block.
+    const float u = uniform_float(key.block(static_cast<std::uint32_t>(environment), 0).word[2]);
+    action = sample_boltzmann(q, actions, exploration.temperature, u);
+  }
+  return epsilon_greedy(action, actions, environment_epsilon(exploration, environment), key, environment);
 }
 
 // Every action has at least epsilon / A (Mnih et al. 2015, algorithm 1).

@@ -24,10 +24,7 @@ struct FinishMetricsOp {
         *value = 0.0;
       }
     }
-    if (state->stop) return;
-    for (int k = 0; k < PolicyRowMetrics::kSize; ++k) metrics.totals[k] += minibatch[k];
-    const double count = minibatch[PolicyRowMetrics::kCount] > 1.0 ? minibatch[PolicyRowMetrics::kCount] : 1.0;
-    if (target_kl > 0.0f && minibatch[PolicyRowMetrics::kApproxKl] / count > 1.5 * target_kl) state->stop = 1;
+    add_minibatch_metrics(minibatch, target_kl, metrics.totals, state);
   }
 };
 

@@ -22,6 +22,15 @@ struct PolicyMetrics {
   bool stopped, failed;
 };
 
+// A minibatch's sums enter the iteration's, and a mean KL above 1.5 target_kl (0 = never) stops the iteration. Changes
+// nothing when it has stopped before.
+HD void add_minibatch_metrics(const double* minibatch, float target_kl, double* totals, LearnerState* state) {
+  if (state->stop) return;
+  for (int k = 0; k < PolicyRowMetrics::kSize; ++k) totals[k] += minibatch[k];
+  const double count = minibatch[PolicyRowMetrics::kCount] > 1.0 ? minibatch[PolicyRowMetrics::kCount] : 1.0;
+  if (target_kl > 0.0f && minibatch[PolicyRowMetrics::kApproxKl] / count > 1.5 * target_kl) state->stop = 1;
+}
+
 struct MetricGroups {
   double* groups;  // [groups, PolicyRowMetrics::kSize]
   double* totals;  // [PolicyRowMetrics::kSize]

@@ -44,12 +44,7 @@ struct PolicyLossRows {
   HD void finish(int r, bool valid, const PolicySample& s, float* metrics) const {
     const float gradient = value_gradient(loss, s, output(r)[layout.value_column], metrics);
     d_output(r)[layout.value_column] = valid ? moments->divisor * loss.value_weight * gradient : 0.0f;
-    const float residual = s.target - s.old_value;
-    metrics[PolicyRowMetrics::kCount] = 1.0f;
-    metrics[PolicyRowMetrics::kTarget] = s.target;
-    metrics[PolicyRowMetrics::kTargetSquared] = s.target * s.target;
-    metrics[PolicyRowMetrics::kResidual] = residual;
-    metrics[PolicyRowMetrics::kResidualSquared] = residual * residual;
+    measure_target(s, metrics);
 #ifndef __CUDA_ARCH__
 #pragma GCC unroll 16
 #endif

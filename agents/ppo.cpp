@@ -35,7 +35,8 @@ Ppo::Ppo(const PpoConfig& config, const Space& action, std::shared_ptr<const Net
       seed_(seed),
       rows_(rollout_rows(shape)),
       agent_(config.actor_critic, action, std::move(network),
-             {shape, workers, act_rows, largest_minibatch(config, shape)}, seed, stream, arena),
+             {shape, workers, act_rows, largest_minibatch(config, shape), config.epochs * config.minibatches}, seed,
+             stream, arena),
       batch_(RolloutBatch::take(shape, action, largest_minibatch(config, shape), arena)),
       moment_parts_(arena.take<MomentPart>(kMomentParts)),
       moments_(arena.take<MinibatchMoments>(1)),
@@ -55,12 +56,9 @@ void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSched
   const auto epochs = static_cast<std::uint64_t>(config_.epochs);
   agent_.begin_update(stream, view, config_.gamma);
   for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
-    estimate_advantages(stream, view, static_cast<int>(epoch));
-    const std::uint64_t key = schedule.iteration * epochs + epoch;
-    if (config_.objective == PpoObjective::kClip) update_epoch(stream, view, key, clipped, schedule.learning_rate);
-    if (config_.objective == PpoObjective::kKlPenalty) {
-      update_epoch(stream, view, key, penalised, schedule.learning_rate);
-    }
+    estimate_advantages(stream, view, schedule.iteration, static_cast<int>(epoch));
+    if (config_.objective == PpoObjective::kClip) update_epoch(stream, view, schedule, epoch, clipped);
+    if (config_.objective == PpoObjective::kKlPenalty) update_epoch(stream, view, schedule, epoch, penalised);
   }
   if (config_.objective == PpoObjective::kKlPenalty) {
     agent_.reevaluate(stream, view, ratios_.data);
@@ -69,18 +67,37 @@ void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSched
   agent_.end_update(stream, view);
 }
 
-void Ppo::estimate_advantages(const Stream& stream, const RingView& ring, int epoch) {
+void Ppo::estimate_advantages(const Stream& stream, const RingView& ring, std::uint64_t iteration, int epoch) {
   const float* const scale = agent_.reward_scaler().scale();
-  if (epoch == 0) return compute_gae(stream, ring, config_.gamma, config_.lambda, scale);
-  if (config_.estimator == AdvantageEstimator::kGae) return;
-  agent_.reevaluate(stream, ring, ratios_.data);
-  compute_vtrace(stream, ring, {.gamma = config_.gamma, .lambda = config_.lambda}, ratios_.data, scale);
+  if (epoch > 0 && config_.estimator == AdvantageEstimator::kGae) return;
+  if (epoch == 0) {
+    compute_gae(stream, ring, config_.gamma, config_.lambda, scale);
+  } else {
+    agent_.reevaluate(stream, ring, ratios_.data);
+    compute_vtrace(stream, ring, {.gamma = config_.gamma, .lambda = config_.lambda}, ratios_.data, scale);
+  }
+  if (FusedPolicyUpdate* const fused = agent_.fused()) {
+    fused->measure(stream, ring, {permutation_key(iteration, 0), true, static_cast<int>(rows_)}, config_.epochs,
+                   config_.minibatches);
+  }
+}
+
+RandomKey Ppo::permutation_key(std::uint64_t iteration, std::uint64_t epoch) const {
+  return {seed_, iteration * static_cast<std::uint64_t>(config_.epochs) + epoch, Purpose::kPermutation};
 }
 
 template <class Loss>
-void Ppo::update_epoch(const Stream& stream, const RingView& ring, std::uint64_t epoch, const Loss& loss,
-                       float learning_rate) {
-  const Permutation permutation({seed_, epoch, Purpose::kPermutation}, static_cast<std::uint32_t>(rows_));
+void Ppo::update_epoch(const Stream& stream, const RingView& ring, const PpoSchedule& schedule, std::uint64_t epoch,
+                       const Loss& loss) {
+  if (const FusedPolicyUpdate* const fused = agent_.fused()) {
+    for (int m = 0; m < config_.minibatches; ++m) {
+      fused->update(stream, ring,
+                    {static_cast<int>(epoch), m, config_.scaling, FusedPolicyLoss(loss), config_.target_kl,
+                     schedule.learning_rate});
+    }
+    return;
+  }
+  const Permutation permutation(permutation_key(schedule.iteration, epoch), static_cast<std::uint32_t>(rows_));
   for (int m = 0; m < config_.minibatches; ++m) {
     // On CUDA the remaining updates are enqueued as no-ops; a CPU can see the flag and save the work.
     if (!stream.is_cuda() && agent_.network().state()->stop) return;
@@ -91,7 +108,7 @@ void Ppo::update_epoch(const Stream& stream, const RingView& ring, std::uint64_t
     const int groups = agent_.accumulate(stream, batch_.obs, size, [&](const Stream& serial, const PolicyTile& tile) {
       ppo_tile_loss(serial, loss, agent_.layout(), batch_, moments_.data, tile);
     });
-    agent_.update(stream, groups, config_.target_kl, learning_rate);
+    agent_.update(stream, groups, config_.target_kl, schedule.learning_rate);
   }
 }
 

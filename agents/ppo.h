@@ -63,10 +63,11 @@ class Ppo {
   View<float> kl_weight() const { return kl_weight_; }
 
  private:
-  void estimate_advantages(const Stream& stream, const RingView& ring, int epoch);
+  void estimate_advantages(const Stream& stream, const RingView& ring, std::uint64_t iteration, int epoch);
+  RandomKey permutation_key(std::uint64_t iteration, std::uint64_t epoch) const;
   template <class Loss>
-  void update_epoch(const Stream& stream, const RingView& ring, std::uint64_t epoch, const Loss& loss,
-                    float learning_rate);
+  void update_epoch(const Stream& stream, const RingView& ring, const PpoSchedule& schedule, std::uint64_t epoch,
+                    const Loss& loss);
 
   PpoConfig config_;
   std::uint64_t seed_;

@@ -68,15 +68,7 @@ struct MomentFinishOp {
       m.sum += parts[p].sum;
       m.squares += parts[p].squares;
     }
-    const double count = m.count > 1.0 ? m.count : 1.0;
-    const double mean = m.sum / count;
-    // Unbiased, as in most published implementations; a single valid row has no spread to divide by.
-    const double variance = m.count > 1.0 ? (m.squares - m.sum * mean) / (m.count - 1.0) : 0.0;
-    const float deviation = square_root(variance > 0.0 ? static_cast<float>(variance) : 0.0f);
-    const bool center = scaling != AdvantageScaling::kNone && m.count > 1.0;
-    const bool divide = scaling == AdvantageScaling::kNormalize && m.count > 1.0;
-    *moments = {center ? static_cast<float>(mean) : 0.0f, divide ? 1.0f / (deviation + 1e-8f) : 1.0f,
-                static_cast<float>(1.0 / count)};
+    *moments = finish_moments(m, scaling);
   }
 };
 

@@ -43,6 +43,17 @@ struct MomentPart {
 // kNone leaves advantages as they are, kCenter subtracts their mean (a constant baseline), kNormalize also divides by
 // their deviation.
 enum class AdvantageScaling { kNone, kCenter, kNormalize };
+HD MinibatchMoments finish_moments(const MomentPart& total, AdvantageScaling scaling) {
+  const double count = total.count > 1.0 ? total.count : 1.0;
+  const double mean = total.sum / count;
+  // Unbiased, as in most published implementations; a single valid row has no spread to divide by.
+  const double variance = total.count > 1.0 ? (total.squares - total.sum * mean) / (total.count - 1.0) : 0.0;
+  const float deviation = square_root(variance > 0.0 ? static_cast<float>(variance) : 0.0f);
+  const bool center = scaling != AdvantageScaling::kNone && total.count > 1.0;
+  const bool divide = scaling == AdvantageScaling::kNormalize && total.count > 1.0;
+  return {center ? static_cast<float>(mean) : 0.0f, divide ? 1.0f / (deviation + 1e-8f) : 1.0f,
+          static_cast<float>(1.0 / count)};
+}
 // Stream-ordered.
 void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, AdvantageScaling scaling,
                        MomentPart* parts, MinibatchMoments* moments);

@@ -76,10 +76,13 @@ void TrainableNetwork::refresh(const Stream& stream, const float* parameters) {
   network_->prepare_backward(stream, parameters, prepared_.data);
 }
 
+OptimizerBlocks TrainableNetwork::optimizer_blocks() const {
+  return {parameters_.data,    gradients_.data, first_moment_.data,
+          second_moment_.data, scratch_.data,   parameters_.size()};
+}
+
 void TrainableNetwork::step(const Stream& stream, int groups, float learning_rate) {
-  const OptimizerBlocks blocks{parameters_.data,    gradients_.data, first_moment_.data,
-                               second_moment_.data, scratch_.data,   parameters_.size()};
-  optimizer_step(stream, config_, blocks, groups, learning_rate, 1.0f, state_.data);
+  optimizer_step(stream, config_, optimizer_blocks(), groups, learning_rate, 1.0f, state_.data);
 }
 
 float TrainableNetwork::combine_gradients(const Stream& stream, int groups, float scale) const {

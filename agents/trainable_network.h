@@ -85,6 +85,9 @@ class TrainableNetwork {
   }
   // One optimiser step from the first `groups` gradient blocks, then what backward() needs. Stream-ordered.
   void update(const Stream& stream, int groups, float learning_rate);
+  // What an update outside this class needs: where everything lies.
+  OptimizerBlocks optimizer_blocks() const;
+  const OptimizerConfig& optimizer() const { return config_; }
   // Only the optimiser step.
   void step(const Stream& stream, int groups, float learning_rate);
   // What backward() needs for the network's own parameters, or for others [parameter_count] in their place.

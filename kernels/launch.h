@@ -31,6 +31,12 @@ __global__ void block_kernel(const __grid_constant__ F functor) {
   functor();
 }
 
+template <unsigned kThreads, unsigned kBlocksPerProcessor, class F>
+__global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
+    bounded_block_kernel(const __grid_constant__ F functor) {
+  functor();
+}
+
 inline unsigned grid_for(int n, int block) { return static_cast<unsigned>((n + block - 1) / block); }
 #endif
 
@@ -93,6 +99,16 @@ void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = k
 template <class F>
 void launch_blocks(const Stream& stream, unsigned grid, unsigned block, std::size_t shared, const F& functor) {
   block_kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream.handle())>>>(functor);
+  CUDA_CHECK(cudaGetLastError());
+}
+
+// The same for kernels whose registers are limited so that kBlocksPerProcessor blocks fit on a multiprocessor, with any
+// amount of shared memory that it has.
+template <unsigned kThreads, unsigned kBlocksPerProcessor, class F>
+void launch_bounded_blocks(const Stream& stream, unsigned grid, std::size_t shared, const F& functor) {
+  const auto kernel = bounded_block_kernel<kThreads, kBlocksPerProcessor, F>;
+  CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
+  kernel<<<grid, kThreads, shared, static_cast<cudaStream_t>(stream.handle())>>>(functor);
   CUDA_CHECK(cudaGetLastError());
 }
 #endif

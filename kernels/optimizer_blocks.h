@@ -76,6 +76,21 @@ HD UpdateScalars decide_scalars(const OptimizerConfig& config, float learning_ra
   return scalars;
 }
 
+// Moves the learner's state on after a gradient of this norm and decides the scalars; what a stopped learner or a norm
+// that is not finite does to them included.
+HD void decide_update(const OptimizerConfig& config, float learning_rate, float norm, LearnerState* state,
+                      UpdateScalars* scalars) {
+  scalars->active = 0;
+  if (state->stop != 0 || state->failed != 0) return;
+  state->gradient_norm = norm;
+  if (!(norm < INFINITY)) {  // NaN as well
+    state->failed = 1;
+    return;
+  }
+  state->step += 1;
+  *scalars = decide_scalars(config, learning_rate, norm, state->step);
+}
+
 // The sum of gradient[g * stride] over the groups: neighbours first, then neighbours of those.
 HD float sum_gradient_groups(const float* gradient, std::size_t stride, int groups) {
   float sums[kMaxGradientGroups];
@@ -179,18 +194,9 @@ struct DecideUpdate {
   UpdateScalars* scalars;  // [1]
 
   DEVICE void operator()() const {
-    scalars->active = 0;
-    if (state->stop != 0 || state->failed != 0) return;
     double total = 0.0;
     for (unsigned c = 0; c < chunks; ++c) total += static_cast<double>(chunk_sums[c]);
-    const float norm = static_cast<float>(sqrt(total));
-    state->gradient_norm = norm;
-    if (!(norm < INFINITY)) {  // NaN as well
-      state->failed = 1;
-      return;
-    }
-    state->step += 1;
-    *scalars = decide_scalars(config, learning_rate, norm, state->step);
+    decide_update(config, learning_rate, static_cast<float>(sqrt(total)), state, scalars);
   }
 };
 #endif

@@ -14,13 +14,6 @@ namespace {
 
 std::size_t parents_of(std::size_t nodes) { return (nodes + SumTreeView::kFan - 1) / SumTreeView::kFan; }
 
-#ifdef __CUDACC__
-unsigned warps_grid(int warps) {
-  constexpr int kWarpsPerBlock = kSumTreeThreads / kWarp;
-  return static_cast<unsigned>((warps + kWarpsPerBlock - 1) / kWarpsPerBlock);
-}
-#endif
-
 }  // namespace
 
 SumTree::SumTree(std::int64_t leaf_count, int max_batch, Arena& arena) : max_batch_(max_batch) {
@@ -30,6 +23,7 @@ SumTree::SumTree(std::int64_t leaf_count, int max_batch, Arena& arena) : max_bat
   view_.leaf_count = static_cast<int>(leaf_count);
   std::size_t nodes = parents_of(static_cast<std::size_t>(leaf_count));
   view_.leaves = arena.take<float>(nodes * SumTreeView::kFan).data;
+  arrived_ = arena.take<unsigned>(1);
   const std::size_t list_size = std::min(static_cast<std::size_t>(max_batch), nodes) + 1;
   dirty_nodes_ = arena.take<std::int32_t>(2 * list_size);
   dirty_ = arena.take<std::uint8_t>(nodes);
@@ -52,9 +46,11 @@ void SumTree::refresh(const Stream& stream, const std::int32_t* indices, int cou
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     for (int level = 1; level <= view_.levels; ++level) {
-      launch_blocks(stream, warps_grid(count), kSumTreeThreads, 0, RefreshIndices{view_, level, indices, count});
+      const bool last = level == view_.levels || node_count(view_, level + 1) <= kClimbNodes;
+      launch_blocks(stream, sum_tree_grid(count), kSumTreeThreads, 0,
+                    RefreshIndices{view_, level, indices, count, last ? arrived_.data : nullptr});
+      if (last) return;
     }
-    return;
   }
 #endif
   cpu_refresh(stream, view_, {dirty_nodes_.data, dirty_nodes_.size() / 2, dirty_.data}, indices, count);
@@ -67,9 +63,11 @@ void SumTree::refresh_range(const Stream& stream, int begin, int end) const {
     for (int level = 1; level <= view_.levels; ++level) {
       begin /= SumTreeView::kFan;
       end = (end - 1) / SumTreeView::kFan + 1;
-      launch_blocks(stream, warps_grid(end - begin), kSumTreeThreads, 0, RefreshNodes{view_, level, begin, end});
+      const bool last = level == view_.levels || (end - begin) / SumTreeView::kFan < kClimbNodes;
+      launch_blocks(stream, sum_tree_grid(end - begin), kSumTreeThreads, 0,
+                    RefreshNodes{view_, level, begin, end, last ? arrived_.data : nullptr});
+      if (last) return;
     }
-    return;
   }
 #endif
   cpu_refresh_range(stream, view_, begin, end);
@@ -80,8 +78,8 @@ void SumTree::draw(const Stream& stream, const RandomKey& key, DrawKind kind, in
   if (count <= 0) return;
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
-    launch_blocks(stream, warps_grid(count), kSumTreeThreads, 0,
-                  DrawKernel{view_, key, kind, count, indices, priorities});
+    launch_blocks(stream, sum_tree_grid(count), kSumTreeThreads, 0,
+                  DrawKernel<>{view_, key, kind, count, indices, priorities});
     return;
   }
 #endif

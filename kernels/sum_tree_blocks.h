@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/block.h"
+#include "kernels/last_block.h"
 #include "kernels/sum_tree.h"
 
 namespace stampede {
@@ -16,9 +17,22 @@ HD double draw_position(const std::uint32_t* words, int k, DrawKind kind, double
   return kind == DrawKind::kStratified ? (static_cast<double>(k) + uniform) * share : uniform * total;
 }
 
+// Nodes of a level, leaves being level 0.
+HD int node_count(const SumTreeView& tree, int level) {
+  return static_cast<int>(((static_cast<std::int64_t>(tree.leaf_count) - 1) >> (5 * level)) + 1);
+}
+// So many nodes one block recomputes faster than another launch would.
+inline constexpr int kClimbNodes = 64;
+
 #ifdef STAMPEDE_BLOCK_KERNELS
 inline constexpr unsigned kWarp = 32;
 inline constexpr unsigned kSumTreeThreads = 128;
+
+// Blocks of kSumTreeThreads with that many warps.
+inline unsigned sum_tree_grid(int warps) {
+  constexpr int kWarpsPerBlock = static_cast<int>(kSumTreeThreads / kWarp);
+  return static_cast<unsigned>((warps + kWarpsPerBlock - 1) / kWarpsPerBlock);
+}
 
 DEVICE unsigned warp_index() { return (blockIdx.x * kSumTreeThreads + threadIdx.x) / kWarp; }
 DEVICE unsigned lane_index() { return threadIdx.x % kWarp; }
@@ -58,30 +72,56 @@ DEVICE void recompute_node(const SumTreeView& tree, int level, int node) {
   if (lane == kWarp - 1) tree.sums[level][node] = prefix;
 }
 
-// One warp per index: the ancestor on `level`. Warps with the same ancestor write the same values.
+// Recomputes nodes [begin, end) of `level` and all their ancestors, by one block.
+DEVICE void climb(const SumTreeView& tree, int level, int begin, int end) {
+  const int warp = static_cast<int>(threadIdx.x / kWarp), warps = static_cast<int>(kSumTreeThreads / kWarp);
+  for (; level <= tree.levels; ++level) {
+    for (int node = begin + warp; node < end; node += warps) recompute_node(tree, level, node);
+    begin /= SumTreeView::kFan;
+    end = (end - 1) / SumTreeView::kFan + 1;
+    __threadfence();
+    __syncthreads();
+  }
+}
+
+// One warp per index: the ancestor on `level`. Warps with the same ancestor write the same values. With `arrived` the
+// last block goes on with all nodes of the levels above.
 struct RefreshIndices {
   SumTreeView tree;
   int level;
   const std::int32_t* indices;  // [count]
   int count;
+  unsigned* arrived = nullptr;
 
   DEVICE void operator()() const {
     const int i = static_cast<int>(warp_index());
     if (i < count) recompute_node(tree, level, static_cast<int>(std::int64_t{indices[i]} >> (5 * level)));
+    if (arrived == nullptr || !is_last_block(arrived)) return;
+    climb(tree, level + 1, 0, node_count(tree, level + 1));
   }
 };
 
+// Nodes [begin, end) of `level`; with `arrived` the last block goes on with their ancestors.
 struct RefreshNodes {
   SumTreeView tree;
-  int level, begin, end;  // nodes
+  int level, begin, end;
+  unsigned* arrived = nullptr;
 
   DEVICE void operator()() const {
     const int node = begin + static_cast<int>(warp_index());
     if (node < end) recompute_node(tree, level, node);
+    if (arrived == nullptr || !is_last_block(arrived)) return;
+    climb(tree, level + 1, begin / SumTreeView::kFan, (end - 1) / SumTreeView::kFan + 1);
   }
 };
 
-// One warp per draw.
+// After draws, nothing.
+struct NoTail {
+  DEVICE void operator()() const {}
+};
+
+// One warp per draw; tail() follows.
+template <class Tail = NoTail>
 struct DrawKernel {
   SumTreeView tree;
   RandomKey key;
@@ -90,9 +130,15 @@ struct DrawKernel {
   std::int32_t* indices;  // [count]
   float* priorities;      // [count]
 
+  Tail tail = {};
+
   DEVICE void operator()() const {
     const int k = static_cast<int>(warp_index());
-    if (k >= count) return;
+    if (k < count) draw(k);
+    tail();
+  }
+
+  DEVICE void draw(int k) const {
     const unsigned lane = lane_index();
     const PhiloxBlock words = key.block(static_cast<std::uint32_t>(k) >> 1, 0);
     const double total = *tree.total();

@@ -9,9 +9,18 @@
 #include "kernels/launch.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
-#include "replay/priority_steps.h"
+#include "replay/prioritized_blocks.h"
 
 namespace stampede {
+namespace {
+
+// For a reduction over a batch and its result, or the maxima of blocks of 256.
+std::size_t scratch_size(int max_batch) {
+  const auto batch = static_cast<std::size_t>(max_batch);
+  return std::max(reduce_scratch_size(batch) + 1, (batch + 255) / 256);
+}
+
+}  // namespace
 
 void PrioritizedSampler::check(const PriorityConfig& config) {
   const auto fail = [](const char* key, const char* range, double value) {
@@ -29,7 +38,8 @@ PrioritizedSampler::PrioritizedSampler(const PriorityConfig& config, const RingS
       tree_((std::int64_t{shape.rows} + 1) * shape.environments, max_batch, arena),
       maximum_(arena.take<float>(1)),
       batch_(arena.take<float>(static_cast<std::size_t>(max_batch))),
-      reduce_scratch_(arena.take<float>(reduce_scratch_size(static_cast<std::size_t>(max_batch)) + 1)) {
+      reduce_scratch_(arena.take<float>(scratch_size(max_batch))),
+      arrived_(arena.take<unsigned>(1)) {
   if (config.kind == PriorityKind::kProportional) return;
   errors_ = arena.take<float>(tree_.leaves().size());
   rank_table_ = arena.take<float>(kErrorBuckets);
@@ -77,6 +87,14 @@ void PrioritizedSampler::sample(const Stream& stream, const RandomKey& key, floa
   const bool recount =
       config_.kind == PriorityKind::kRank && key.row % static_cast<std::uint64_t>(config_.rank_interval) == 0;
   if (recount) count_ranks(stream);
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    const WeightTail weigh{batch_.data, batch, beta, weights, arrived_.data};
+    launch_blocks(stream, sum_tree_grid(batch), kSumTreeThreads, 0,
+                  DrawKernel<WeightTail>{tree_.view(), key, config_.draw, batch, indices, batch_.data, weigh});
+    return;
+  }
+#endif
   tree_.draw(stream, key, config_.draw, batch, indices, batch_.data);
   float* const smallest = reduce_scratch_.data;
   reduce_min(stream, batch_.data, static_cast<std::size_t>(batch), smallest + 1, smallest);
@@ -86,13 +104,25 @@ void PrioritizedSampler::sample(const Stream& stream, const RandomKey& key, floa
 void PrioritizedSampler::update(const Stream& stream, const std::int32_t* indices, const float* errors, int batch) {
   const NewPriorities fresh{config_.alpha,       config_.epsilon, rank_table_.data, indices,
                             tree_.leaves().data, errors_.data,    errors,           batch_.data};
+  renew(stream, fresh, batch);
+  // On one CPU thread: rows may occur more than once.
+  for_each_chunk(stream.serial(), batch, StorePriorities{fresh});
+  tree_.refresh(stream, indices, batch);
+}
+
+void PrioritizedSampler::renew(const Stream& stream, const NewPriorities& fresh, int batch) {
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    const NewPrioritiesKernel kernel{fresh, batch, maximum_.data, reduce_scratch_.data, arrived_.data};
+    const auto threads = static_cast<int>(NewPrioritiesKernel::kThreads);
+    return launch_blocks(stream, static_cast<unsigned>((batch + threads - 1) / threads), NewPrioritiesKernel::kThreads,
+                         0, kernel);
+  }
+#endif
   for_each_index(stream, batch, fresh);
   float* const largest = reduce_scratch_.data;
   reduce_max(stream, batch_.data, static_cast<std::size_t>(batch), largest + 1, largest);
   for_each_index(stream, 1, RaiseValue{maximum_.data, largest});
-  // On one CPU thread: rows may occur more than once.
-  for_each_chunk(stream.serial(), batch, StorePriorities{fresh});
-  tree_.refresh(stream, indices, batch);
 }
 
 void PrioritizedSampler::count_ranks(const Stream& stream) {

@@ -12,6 +12,8 @@
 
 namespace stampede {
 
+struct NewPriorities;
+
 enum class PriorityKind : std::uint8_t {
   kProportional,  // p = (|delta| + epsilon)^alpha
   kRank,          // p = rank^-alpha, rank 1 for the largest |delta|
@@ -72,6 +74,7 @@ class PrioritizedSampler {
 
  private:
   void clear(const Stream& stream);
+  void renew(const Stream& stream, const NewPriorities& fresh, int batch);
   void count_ranks(const Stream& stream);
   void refresh_slots(const Stream& stream, std::int64_t first_row, std::int64_t end_row, const TrajectoryRing& ring);
 
@@ -82,6 +85,7 @@ class PrioritizedSampler {
   View<float> maximum_;         // [1]
   View<float> batch_;           // [max_batch] priorities of a batch
   View<float> reduce_scratch_;  // for reductions over a batch, and their result
+  View<unsigned> arrived_;      // [1], of the blocks of a launch
   View<float> errors_;          // [(T + 1) N]
   View<float> rank_table_;      // [65536]
   View<std::int32_t> counts_;   // [2, 65536] rows by |delta|, and their prefix sums

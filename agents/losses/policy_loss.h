@@ -23,6 +23,16 @@ struct PolicyRowMetrics {
   static constexpr int kSize = 10;
 };
 
+// What the metrics say about the targets, whatever the loss.
+HD void measure_target(const PolicySample& sample, float* metrics) {
+  const float residual = sample.target - sample.old_value;
+  metrics[PolicyRowMetrics::kCount] = 1.0f;
+  metrics[PolicyRowMetrics::kTarget] = sample.target;
+  metrics[PolicyRowMetrics::kTargetSquared] = sample.target * sample.target;
+  metrics[PolicyRowMetrics::kResidual] = residual;
+  metrics[PolicyRowMetrics::kResidualSquared] = residual * residual;
+}
+
 // Gradient with respect to logits [n]; weight multiplies every derivative.
 template <class Loss>
 HD void categorical_policy_gradient(const Loss& loss, const PolicySample& sample, const float* logits, int n,

@@ -162,6 +162,9 @@ inline int __all_sync(std::uint32_t mask, int predicate, simt::Location where = 
   return __ballot_sync(mask, predicate, where) == simt::detail::present(mask);
 }
 
+// Every write is visible at once here.
+inline void __threadfence() {}
+
 // A fibre is never interrupted, so a plain read-modify-write is atomic here.
 template <class T>
 T atomicAdd(T* address, T value) {

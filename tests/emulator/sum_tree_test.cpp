@@ -69,14 +69,21 @@ class EmulatedTree {
     for (int level = 1; level <= tree_.levels; ++level) {
       begin /= 32;
       end = (end - 1) / 32 + 1;
-      simt::run(grid(end - begin), kSumTreeThreads, 0, schedule, RefreshNodes{tree_, level, begin, end});
+      const bool last = level == tree_.levels || (end - begin) / 32 < kClimbNodes;
+      simt::run(sum_tree_grid(end - begin), kSumTreeThreads, 0, schedule,
+                RefreshNodes{tree_, level, begin, end, last ? &arrived_ : nullptr});
+      if (last) return;
     }
   }
-  void refresh(const std::vector<std::int32_t>& indices, const Schedule& schedule) {
+  // Returns the number of launches.
+  int refresh(const std::vector<std::int32_t>& indices, const Schedule& schedule) {
     GuardedArray<std::int32_t> list(indices);
     const int count = static_cast<int>(indices.size());
-    for (int level = 1; level <= tree_.levels; ++level) {
-      simt::run(grid(count), kSumTreeThreads, 0, schedule, RefreshIndices{tree_, level, list.data(), count});
+    for (int level = 1;; ++level) {
+      const bool last = level == tree_.levels || node_count(tree_, level + 1) <= kClimbNodes;
+      simt::run(sum_tree_grid(count), kSumTreeThreads, 0, schedule,
+                RefreshIndices{tree_, level, list.data(), count, last ? &arrived_ : nullptr});
+      if (last) return level;
     }
   }
   // Every inner value, in the order of a CPU tree's memory. Throws when a guard was written.
@@ -89,8 +96,6 @@ class EmulatedTree {
     return all;
   }
 
-  static unsigned grid(int warps) { return static_cast<unsigned>((warps + 3) / 4); }
-
  private:
   double* add(std::size_t count) {
     blocks_.push_back(std::make_unique<GuardedArray<double>>(count, 0.0));
@@ -98,6 +103,7 @@ class EmulatedTree {
   }
 
   SumTreeView tree_;
+  unsigned arrived_ = 0;
   std::unique_ptr<GuardedArray<float>> leaves_;
   std::vector<std::unique_ptr<GuardedArray<double>>> blocks_;
 };
@@ -123,8 +129,8 @@ Draws emulated_draws(const SumTreeView& tree, const RandomKey& key, DrawKind kin
                      const Schedule& schedule) {
   GuardedArray<std::int32_t> indices(static_cast<std::size_t>(count), -1);
   GuardedArray<float> priorities(static_cast<std::size_t>(count), -1.0f);
-  simt::run(EmulatedTree::grid(count), kSumTreeThreads, 0, schedule,
-            DrawKernel{tree, key, kind, count, indices.data(), priorities.data()});
+  simt::run(sum_tree_grid(count), kSumTreeThreads, 0, schedule,
+            DrawKernel<>{tree, key, kind, count, indices.data(), priorities.data()});
   return {indices.values(), priorities.values()};
 }
 
@@ -164,6 +170,29 @@ TEST(SumTreeKernels, SameBitsOnCpuAndCuda) {
         ASSERT_EQ(expected.priorities, drawn.priorities) << size << " " << schedule.name();
       }
     }
+  }
+}
+
+// A million leaves have four levels; the last block of the second climbs the rest.
+TEST(SumTreeKernels, LargeTreesAreRefreshedInTwoLaunches) {
+  const int size = 1 << 17;  // level 2 has 128 nodes, too many for one block
+  const std::vector<float> leaves = mixed_leaves(size, 9);
+  CpuTree cpu(size);
+  EmulatedTree cuda(size);
+  std::copy(leaves.begin(), leaves.end(), cpu->leaves().data);
+  std::copy(leaves.begin(), leaves.end(), cuda.view().leaves);
+  cpu->refresh_range(Stream::cpu(), 0, size);
+  cuda.refresh_range(0, size, {});
+  ASSERT_TRUE(same_bits(inner(*cpu.operator->()), cuda.inner()));
+  const std::vector<std::int32_t> indices{0, 70001, 131071};
+  for (const Schedule& schedule : simt::all_schedules()) {
+    for (const std::int32_t i : indices) {
+      cpu->leaves()[static_cast<std::size_t>(i)] += 1.0f;
+      cuda.view().leaves[i] += 1.0f;
+    }
+    cpu->refresh(Stream::cpu(), indices.data(), static_cast<int>(indices.size()));
+    EXPECT_EQ(cuda.refresh(indices, schedule), 2);
+    ASSERT_TRUE(same_bits(inner(*cpu.operator->()), cuda.inner())) << schedule.name();
   }
 }
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/fused/dqn_update.h"
+
+#include <algorithm>
+
+#include "agents/fused/cuda_launch.h"
+#include "kernels/error.h"
+
+namespace stampede {
+
+bool FusedDqn::fits(const NetworkSpec& spec, const ValueHeads& heads) {
+  return heads.distribution == ValueDistribution::kNone && fused_towers(spec).size() == 1;
+}
+
+FusedDqn::FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, const float* target,
+                   const Options& options, View<double> metric_totals, Arena& arena)
+    : optimizer_(network.optimizer()),
+      blocks_(network.optimizer_blocks()),
+      batch_size_(options.batch_size),
+      metric_totals_(metric_totals) {
+  setup_.tower = fused_towers(network.spec())[0];
+  setup_.heads = heads;
+  setup_.td = options.td;
+  setup_.double_q = options.double_q;
+  setup_.gamma = options.gamma;
+  setup_.online = network.parameters();
+  setup_.target = target;
+  setup_.state = network.state();
+  const int tiles = setup_.tower.width == 64 ? fused_slots<TowerShape<64>>(batch_size_, kMostBlocks)
+                                             : fused_slots<TowerShape<128>>(batch_size_, kMostBlocks);
+  const int slots = std::min({tiles, fused_blocks(setup_.tower.width), options.most_blocks});
+  setup_.partials = BatchPartials::take(blocks_.count, slots, slots, PriorityRowMetrics::kSize, arena);
+}
+
+#ifdef __CUDACC__
+void FusedDqn::act(const Stream& stream, DqnActs acts) const { launch_acts(CudaLaunch{stream}, acts); }
+
+void FusedDqn::update(const Stream& stream, const DqnUpdateBatch& batch, float learning_rate) const {
+  launch_update(CudaLaunch{stream}, batch, learning_rate);
+}
+#else
+void FusedDqn::act(const Stream&, DqnActs) const {
+  throw RuntimeError("fused updates: this program was built without CUDA");
+}
+
+void FusedDqn::update(const Stream&, const DqnUpdateBatch&, float) const {
+  throw RuntimeError("fused updates: this program was built without CUDA");
+}
+#endif
+
+}  // namespace stampede

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Updates of an actor-critic in three CUDA launches each, instead of one launch per layer and pass: rows are read in
+// the ring, activations stay on chip.
+#pragma once
+
+#include <cstdint>
+
+#include "agents/fused/policy_update_blocks.h"
+#include "agents/normalizer.h"
+#include "agents/trainable_network.h"
+
+namespace stampede {
+
+class FusedPolicyUpdate {
+ public:
+  // Whether networks of this spec and a policy of this layout can be updated this way: hidden layers of 64 and 64 or
+  // 128 and 128, at most 8 inputs and outputs of a tower (log sigmas included), categorical or Gaussian.
+  static bool fits(const NetworkSpec& spec, const PolicyLayout& layout);
+
+  // A network and layout that fit. updates: most updates between two calls of measure(). Batches are shared by at most
+  // most_blocks blocks, fewer than fused_blocks() in tests.
+  FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
+                    const ObservationNormalizer& observations, View<double> metric_totals, int updates, Arena& arena,
+                    int most_blocks = kMostBlocks);
+
+  // Moments of the minibatches of `epochs` epochs, for the updates that follow: one launch. Stream-ordered, CUDA only.
+  void measure(const Stream& stream, const RingView& ring, const RolloutRows& rows, int epochs, int minibatches);
+
+  // One update, from a minibatch of an epoch that was measured. Stream-ordered, CUDA only.
+  struct Request {
+    int epoch, minibatch;
+    AdvantageScaling scaling;
+    FusedPolicyLoss loss;
+    float target_kl, learning_rate;
+  };
+  void update(const Stream& stream, const RingView& ring, const Request& request) const;
+
+  // measure() and update() with launches of any kind: tests run them under an emulator.
+  template <class Launch>
+  void launch_moments(const Launch& launch, const RingView& ring, const RolloutRows& rows, int epochs, int minibatches);
+  template <class Launch>
+  void launch_update(const Launch& launch, const RingView& ring, const Request& request) const;
+
+ private:
+  PolicyUpdateBatch batch(const RingView& ring, const Request& request) const;
+
+  OptimizerConfig optimizer_;
+  OptimizerBlocks blocks_;
+  PolicyUpdateSetup setup_;
+  View<double> metric_totals_;  // [PolicyRowMetrics::kSize]
+  View<MomentPart> parts_;      // [updates, kMomentParts]
+  RolloutRows rows_;            // of the latest measure(), like minibatches
+  int minibatches_ = 1;
+};
+
+#ifdef STAMPEDE_BLOCK_KERNELS
+template <class Launch>
+void FusedPolicyUpdate::launch_moments(const Launch& launch, const RingView& ring, const RolloutRows& rows, int epochs,
+                                       int minibatches) {
+  rows_ = rows;
+  minibatches_ = minibatches;
+  launch.template blocks<MomentPartsKernel::kThreads, 1>(static_cast<unsigned>(epochs * minibatches * kMomentParts), 0,
+                                                         MomentPartsKernel{ring, rows, minibatches, parts_.data});
+}
+
+template <class Launch>
+void FusedPolicyUpdate::launch_update(const Launch& launch, const RingView& ring, const Request& request) const {
+  const PolicyMetricsFinish finish{metric_totals_.data, request.target_kl};
+  const PolicyUpdateBatch rows = batch(ring, request);
+  if (setup_.towers[0].tower.width == 64) {
+    launch_policy_update<TowerShape<64>>(setup_, rows, blocks_, optimizer_, request.learning_rate, finish, launch);
+  } else {
+    launch_policy_update<TowerShape<128>>(setup_, rows, blocks_, optimizer_, request.learning_rate, finish, launch);
+  }
+}
+#endif
+
+}  // namespace stampede
