@@ -107,7 +107,9 @@ class ActorCritic {
   const Space& action() const { return action_; }
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
+  std::uint64_t seed() const { return seed_; }
   ObservationNormalizer& observation_normalizer() { return observations_; }
+  const ObservationNormalizer& observation_normalizer() const { return observations_; }
   RewardScaler& reward_scaler() { return rewards_; }
 
  private:

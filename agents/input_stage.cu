@@ -6,7 +6,6 @@
 namespace stampede {
 namespace {
 
-constexpr float kClip = 10.0f;
 constexpr int kVectorFloats = 16;  // rows are padded to whole vectors of these
 
 HD void zero_vector(float* x) {
@@ -35,7 +34,7 @@ struct FeatureOp {
     float* const target = out + static_cast<std::size_t>(row) * static_cast<std::size_t>(stride);
     for (int k = 0; k < stride; k += kVectorFloats) zero_vector(target + k);
     if (mean == nullptr) return copy_row(source, size, target);
-    for (int k = 0; k < size; ++k) target[k] = clamp((source[k] - mean[k]) * inverse[k], -kClip, kClip);
+    for (int k = 0; k < size; ++k) target[k] = normalized_observation(source[k], mean[k], inverse[k]);
   }
 };
 

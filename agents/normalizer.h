@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/arena.h"
+#include "kernels/math.h"
 #include "kernels/stream.h"
 #include "replay/trajectory_ring.h"
 
@@ -23,7 +24,12 @@ struct RunningMoments {
   HD double variance() const { return count > 1.0 ? squares / count : 1.0; }
 };
 
-// The network's input stage: (observation - mean) / deviation, clipped to +-10. With enabled = false it is the
+// (observation - mean) / deviation, clipped to +-10.
+HD float normalized_observation(float x, float mean, float inverse_deviation) {
+  return clamp((x - mean) * inverse_deviation, -10.0f, 10.0f);
+}
+
+// The network's input stage: normalized_observation() of every component. With enabled = false it is the
 // identity. The ring keeps raw observations, so a row looks the same in rollout and update and PPO's first ratio is
 // exactly 1.
 class ObservationNormalizer {

@@ -14,10 +14,13 @@
 #define DYNAMIC_SHARED(T, name)                                            \
   extern __shared__ __align__(16) unsigned char stampede_dynamic_shared[]; \
   T* const name = reinterpret_cast<T*>(stampede_dynamic_shared)
+// Before a loop of fixed length whose body indexes arrays that must stay in registers.
+#define UNROLL _Pragma("unroll")
 #define STAMPEDE_BLOCK_KERNELS 1
 
 #elif defined(STAMPEDE_SIMT_EMULATOR)
 
+#define UNROLL
 #define STAMPEDE_BLOCK_KERNELS 1
 
 #endif

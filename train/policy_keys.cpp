@@ -30,6 +30,11 @@ KeyList rollout_keys() {
        .min = 0,
        .max = 1,
        .help = "lambda of generalised advantage estimation"},
+      {.name = "fused",
+       .type = kChoice,
+       .default_text = "auto",
+       .choices = "auto|true|false",
+       .help = "device=cuda: a rollout is one kernel where environment and network fit"},
   };
 }
 
@@ -84,6 +89,12 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
           .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{}};
+}
+
+FusedUse fused_use(const Config& config) {
+  const std::string use = config.text("fused");
+  if (use == "auto") return FusedUse::kAuto;
+  return use == "true" ? FusedUse::kAlways : FusedUse::kNever;
 }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }

@@ -3,14 +3,16 @@
 #pragma once
 
 #include "agents/actor_critic.h"
+#include "train/collector.h"
 #include "train/shared_keys.h"
 
 namespace stampede {
 
-KeyList rollout_keys();       // rollout_steps, gamma, gae_lambda
+KeyList rollout_keys();       // rollout_steps, gamma, gae_lambda, fused
 KeyList actor_critic_keys();  // weights of value and entropy, normalisers, log_sigma, optimizer, network
 
 ActorCriticConfig actor_critic_config(const Config& config);
+FusedUse fused_use(const Config& config);
 // Rows of one rollout over all environments.
 std::int64_t rollout_rows(const Config& config);
 

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// A rollout as one CUDA kernel, for the environments that have one compiled in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/device_limits.h"
+#include "kernels/space.h"
+#include "kernels/stream.h"
+#include "sim/vector_env.h"
+#include "train/fused/fused_network.h"
+
+namespace stampede {
+
+// What a rollout reads and writes, besides environments and network.
+struct FusedRows {
+  std::uint32_t* obs;      // [T + 1, N, D]; slot 0 is read
+  std::uint32_t* records;  // [T, N, record words]
+  float* extra;            // [T + 1, N, extra_size]; of the last slot the value
+  int extra_size;
+  int environments, steps;  // N, T
+  std::uint64_t first_row;
+  std::uint64_t seed;      // of the agent
+  const float* log_sigma;  // [A], Gaussian
+  Space action;            // with its bounds
+};
+
+struct FusedLaunch {
+  unsigned grid = 0, block = 0;
+  std::size_t shared = 0;  // bytes
+};
+
+// A warp steps 32 environments; as many blocks as multiprocessors before blocks grow. grid = 0: does not fit into
+// shared memory. head_stride: outputs, rounded up to 4.
+FusedLaunch fused_launch(const FusedNetwork& network, int head_stride, int environments, const DeviceLimits& limits);
+
+class FusedRollout {
+ public:
+  virtual ~FusedRollout() = default;
+  // Outputs of the network, rounded up to 4.
+  virtual int head_stride() const = 0;
+  // CUDA streams only. Stream-ordered.
+  virtual void launch(const Stream& stream, const FusedLaunch& shape, const FusedNetwork& network,
+                      const FusedRows& rows) const = 0;
+};
+
+// The kernel for the type of `env`, which it keeps a reference to. Null where none was compiled: an environment from
+// outside the tree, a build without CUDA.
+std::unique_ptr<FusedRollout> find_fused_rollout(const VectorEnv& env);
+
+}  // namespace stampede
