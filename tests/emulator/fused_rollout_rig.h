@@ -62,18 +62,21 @@ class RolloutSide {
     return result(words(ring_->obs_bytes()), words(ring_->record_words()), floats(ring_->extra_values()));
   }
 
-  // warps: per block.
-  RolloutResult collect_fused(int warps, const simt::Schedule& schedule) {
+  // pairs: of warps per block.
+  RolloutResult collect_fused(std::size_t pairs, const simt::Schedule& schedule) {
     ring_->begin_rollout(stream_);
     simt::GuardedArray<std::uint32_t> obs(words(ring_->obs_bytes())), records(words(ring_->record_words()));
     simt::GuardedArray<float> extra(floats(ring_->extra_values()));
     const RolloutKernel<E> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), fused_network(*agent_),
                                   rows(obs.data(), records.data(), extra.data())};
-    const auto lanes = static_cast<unsigned>(32 * warps);
-    const unsigned grid = (static_cast<unsigned>(case_.environments) + lanes - 1) / lanes;
-    const int shared = kernel.network.towers * kernel.network.tower_size(RolloutKernel<E>::kHeadStride) +
-                       warps * kernel.network.warp_size();
-    simt::run(grid, lanes, static_cast<std::size_t>(shared) * sizeof(float), schedule, [&] { kernel(); });
+    // A device of this shared memory and one multiprocessor holds as many pairs of warps as asked for.
+    const std::size_t warp = static_cast<std::size_t>(kernel.network.warp_size()) * sizeof(float);
+    const std::size_t weights =
+        static_cast<std::size_t>(kernel.network.towers * kernel.network.tower_size(RolloutKernel<E>::kHeadStride)) *
+        sizeof(float);
+    const FusedLaunch shape = fused_launch(kernel.network, RolloutKernel<E>::kHeadStride, case_.environments,
+                                           {weights + pairs * 2 * warp, 1});
+    simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { kernel(); });
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);
     copy_back(extra.values(), ring_->extra_values().data);

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "environments/environment_types.h"
 
 namespace stampede {
@@ -15,18 +17,33 @@ using simt::Schedule;
 
 constexpr Schedule kForward{simt::Order::kForward, 0};
 
+// A segment keeps its last 128 episodes in order of rows, but of a row's in any order: those of the oldest row that a
+// full segment keeps are left out.
+std::vector<Episode> kept(const std::vector<Episode>& episodes) {
+  std::vector<Episode> certain;
+  for (const Episode& e : episodes) {
+    const auto same = [&](const Episode& other) {
+      return other.environment / kEpisodeSegment == e.environment / kEpisodeSegment;
+    };
+    const auto oldest = std::find_if(episodes.begin(), episodes.end(), same);
+    const bool full = std::count_if(episodes.begin(), episodes.end(), same) == kEpisodesKept;
+    if (!full || e.row > oldest->row) certain.push_back(e);
+  }
+  return certain;
+}
+
 template <class E>
-void expect_equal(const FusedCase& c, int rollouts, int warps, const Schedule& schedule) {
+void expect_equal(const FusedCase& c, int rollouts, std::size_t pairs, const Schedule& schedule) {
   SCOPED_TRACE(std::string(E::specs[0].id) + " " + c.name() + " " + schedule.name());
   RolloutSide<E> stepwise(c), fused(c);
   for (int r = 0; r < rollouts; ++r) {
     const RolloutResult expected = stepwise.collect_stepwise();
-    const RolloutResult got = fused.collect_fused(warps, schedule);
+    const RolloutResult got = fused.collect_fused(pairs, schedule);
     ASSERT_TRUE(same_bits(expected.obs, got.obs)) << "observations of rollout " << r;
     ASSERT_TRUE(same_bits(expected.records, got.records)) << "records of rollout " << r;
     ASSERT_TRUE(same_bits(expected.extra, got.extra)) << "log-probabilities and values of rollout " << r;
     ASSERT_TRUE(same_bits(expected.environments, got.environments)) << "environments after rollout " << r;
-    ASSERT_TRUE(same_bits(expected.episodes, got.episodes)) << "episodes of rollout " << r;
+    ASSERT_TRUE(same_bits(kept(expected.episodes), kept(got.episodes))) << "episodes of rollout " << r;
   }
 }
 

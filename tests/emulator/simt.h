@@ -64,6 +64,7 @@ void* shared_array(const void* key, std::size_t bytes);
 void* dynamic_shared();
 void block_barrier(const Location& where);
 void warp_barrier(std::uint32_t mask, const Location& where);
+void named_barrier(unsigned barrier, unsigned threads, const Location& where);
 // Publishes this lane's word, waits for every lane of the mask, and returns the 32 words of the warp.
 const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Location& where);
 // The mask restricted to the lanes that this warp has.
@@ -94,6 +95,11 @@ extern thread_local constinit simt::Index blockDim;
 extern thread_local constinit simt::Index gridDim;
 
 inline void __syncthreads(simt::Location where = simt::Location::current()) { simt::detail::block_barrier(where); }
+
+// PTX's bar.sync of some of a block's warps: barrier in [1, 16), threads a multiple of 32.
+inline void sync_some_warps(unsigned barrier, unsigned threads, simt::Location where = simt::Location::current()) {
+  simt::detail::named_barrier(barrier, threads, where);
+}
 
 inline void __syncwarp(std::uint32_t mask = 0xffffffffu, simt::Location where = simt::Location::current()) {
   simt::detail::warp_barrier(mask, where);

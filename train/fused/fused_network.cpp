@@ -62,17 +62,17 @@ FusedNetwork fused_network(const ActorCritic& agent) {
 
 FusedLaunch fused_launch(const FusedNetwork& network, int head_stride, int environments, const DeviceLimits& limits) {
   // With more warps a block's registers no longer leave room for a second block on the multiprocessor.
-  constexpr std::size_t kMostWarps = 6;
+  constexpr std::size_t kMostPairs = 3;
   const std::size_t weights =
       sizeof(float) * static_cast<std::size_t>(network.towers * network.tower_size(head_stride));
-  const std::size_t warp = sizeof(float) * static_cast<std::size_t>(network.warp_size());
-  if (limits.shared_per_block < weights + warp) return {};
-  const auto total = static_cast<std::size_t>((environments + FusedNetwork::kLanes - 1) / FusedNetwork::kLanes);
+  const std::size_t pair = 2 * sizeof(float) * static_cast<std::size_t>(network.warp_size());
+  if (limits.shared_per_block < weights + pair) return {};
+  const auto total = static_cast<std::size_t>((environments + kEpisodeSegment - 1) / kEpisodeSegment);
   const auto blocks = static_cast<std::size_t>(limits.multiprocessors);
-  const std::size_t warps =
-      std::min({kMostWarps, (limits.shared_per_block - weights) / warp, (total + blocks - 1) / blocks});
-  return {static_cast<unsigned>((total + warps - 1) / warps), static_cast<unsigned>(32 * warps),
-          weights + warps * warp};
+  const std::size_t pairs =
+      std::min({kMostPairs, (limits.shared_per_block - weights) / pair, (total + blocks - 1) / blocks});
+  return {static_cast<unsigned>((total + pairs - 1) / pairs), static_cast<unsigned>(kEpisodeSegment * pairs),
+          weights + pairs * pair};
 }
 
 }  // namespace stampede

@@ -31,7 +31,7 @@ struct FusedLaunch {
   std::size_t shared = 0;  // bytes
 };
 
-// A warp steps 32 environments; as many blocks as multiprocessors before blocks grow. grid = 0: does not fit into
+// Two warps step an episode segment; as many blocks as multiprocessors before blocks grow. grid = 0: does not fit into
 // shared memory. head_stride: outputs, rounded up to 4.
 FusedLaunch fused_launch(const FusedNetwork& network, int head_stride, int environments, const DeviceLimits& limits);
 

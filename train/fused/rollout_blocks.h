@@ -6,7 +6,8 @@
 // once per launch. The second layer, nine tenths of the work, is a product of the warp's 32 rows with tiles of 64
 // columns: a lane has 8 rows x 8 columns of it in registers, so that four 128-bit reads of shared memory feed 64
 // multiply-adds. First layer and head have few inputs or outputs and are computed by each lane for its own environment.
-// Warps never wait for each other after staging.
+// After staging only the two warps of an episode segment wait for each other, so that episodes enter its log row by
+// row.
 #pragma once
 
 #include "agents/normalizer.h"
@@ -19,6 +20,16 @@
 namespace stampede {
 
 #ifdef STAMPEDE_BLOCK_KERNELS
+
+#ifdef __CUDACC__
+// Of some of a block's warps: barrier in [1, 4), threads a multiple of 32. The numbers are constants because ptxas
+// reserves all sixteen barriers for one that it does not know.
+DEVICE void sync_some_warps(unsigned barrier, unsigned threads) {
+  if (barrier == 1) asm volatile("bar.sync 1, %0;" ::"r"(threads) : "memory");
+  if (barrier == 2) asm volatile("bar.sync 2, %0;" ::"r"(threads) : "memory");
+  if (barrier == 3) asm volatile("bar.sync 3, %0;" ::"r"(threads) : "memory");
+}
+#endif
 
 // 32-bit words that one instruction moves; as many of kCount as their alignment allows.
 template <int kCount>
@@ -137,7 +148,10 @@ struct RolloutKernel {
     std::size_t index = static_cast<std::size_t>(environment);  // of the row, flat in the ring
     std::uint32_t obs[kObsWords];
     load_words(rows.obs + index * kObsWords, obs);
+    const bool paired = i / kEpisodeSegment * kEpisodeSegment + FusedNetwork::kLanes < n;
+    const unsigned pair = threadIdx.x / kEpisodeSegment + 1;
     for (int t = 0;; ++t, index += static_cast<std::size_t>(n)) {
+      if (paired) sync_some_warps(pair, kEpisodeSegment);
       float outputs[kOutputs];
       evaluate(weights, activations, obs, outputs);
       float* const extra = rows.extra + index * static_cast<std::size_t>(rows.extra_size);
