@@ -95,11 +95,13 @@ struct Reevaluation {
   }
   HD bool in_head(int r) const { return rows.begin + r >= rows.ring.shape.rows * rows.ring.shape.environments; }
   HD void finish(int r, float log_prob) const {
-    rows.ratios[rows.begin + r] = exp_of(log_prob - extra(r)[RolloutExtra::kLogProb]);
+    float& stored = extra(r)[RolloutExtra::kLogProb];
+    if (rows.ratios != nullptr) rows.ratios[rows.begin + r] = exp_of(log_prob - stored);
+    if (rows.store == ReevaluatedRows::Store::kLogProbAndValue) stored = log_prob;
     store_value(r);
   }
   HD void store_value(int r) const {
-    if (rows.store_values) extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column];
+    if (rows.store != ReevaluatedRows::Store::kNothing) extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column];
   }
 };
 

@@ -16,12 +16,14 @@ function(stampede_add_fused_rollouts target definition)
 #include "sim/envs/@header@.h"
 #include "train/fused/launch_rollout.h"
 namespace stampede {
-std::unique_ptr<FusedRollout> fused_rollout_@header@(const VectorEnv& env) { return make_fused_rollout<@type@>(env); }
+std::unique_ptr<FusedRollout> fused_rollout_@header@(const VectorEnv& env, Precision precision) {
+  return make_fused_rollout<@type@>(env, precision);
+}
 }  // namespace stampede
 ]=])
       target_sources(${target} PRIVATE ${folder}/${header}_rollout.cu)
-      string(APPEND declarations "std::unique_ptr<FusedRollout> fused_rollout_${header}(const VectorEnv&);\n")
-      string(APPEND calls "  if (auto found = fused_rollout_${header}(env)) return found;\n")
+      string(APPEND declarations "std::unique_ptr<FusedRollout> fused_rollout_${header}(const VectorEnv&, Precision);\n")
+      string(APPEND calls "  if (auto found = fused_rollout_${header}(env, precision)) return found;\n")
     endforeach()
   endif()
   file(CONFIGURE OUTPUT ${folder}/fused_rollouts.cpp @ONLY CONTENT [=[
@@ -29,7 +31,8 @@ std::unique_ptr<FusedRollout> fused_rollout_@header@(const VectorEnv& env) { ret
 #include "train/fused/fused_rollout.h"
 namespace stampede {
 @declarations@
-std::unique_ptr<FusedRollout> find_fused_rollout([[maybe_unused]] const VectorEnv& env) {
+std::unique_ptr<FusedRollout> find_fused_rollout([[maybe_unused]] const VectorEnv& env,
+                                                 [[maybe_unused]] Precision precision) {
 @calls@  return nullptr;
 }
 }  // namespace stampede

@@ -6,7 +6,6 @@
 
 #include "kernels/error.h"
 #include "train/env_blocks.h"
-#include "train/fused/fused_rollout.h"
 
 namespace stampede {
 namespace {
@@ -27,34 +26,37 @@ FusedRows fused_rows(const ActorCritic& agent, const TrajectoryRing& ring) {
 
 class FusedCollector final : public Collector {
  public:
-  FusedCollector(std::unique_ptr<FusedRollout> rollout, const FusedNetwork& network, const FusedLaunch& shape)
-      : rollout_(std::move(rollout)), network_(network), shape_(shape) {}
+  FusedCollector(std::unique_ptr<FusedRollout> rollout, const FusedNetwork& network, const FusedLaunch& shape,
+                 Precision precision)
+      : rollout_(std::move(rollout)), network_(network), shape_(shape), precision_(precision) {}
 
   void collect(const Stream& stream, VectorEnv&, const ActorCritic& agent, const TrajectoryRing& ring) const override {
     rollout_->launch(stream, shape_, network_, fused_rows(agent, ring));
+    if (precision_ != Precision::kFp32) agent.restate(stream, ring.view());
   }
 
  private:
   std::unique_ptr<FusedRollout> rollout_;
   FusedNetwork network_;
   FusedLaunch shape_;
+  Precision precision_;
 };
 
 // Null with the reason where no kernel fits.
-std::unique_ptr<Collector> make_fused_collector(const Stream& stream, const VectorEnv& env, const ActorCritic& agent,
-                                                std::string& reason) {
+std::unique_ptr<Collector> make_fused_collector(Precision precision, const Stream& stream, const VectorEnv& env,
+                                                const ActorCritic& agent, std::string& reason) {
   reason = "it runs on device=cuda only";
   if (!stream.is_cuda()) return nullptr;
   reason = fused_network_refusal(agent);
   if (!reason.empty()) return nullptr;
-  std::unique_ptr<FusedRollout> rollout = find_fused_rollout(env);
+  std::unique_ptr<FusedRollout> rollout = find_fused_rollout(env, precision);
   reason = std::string("no kernel was compiled for ") + env.spec().id;
   if (rollout == nullptr) return nullptr;
   const FusedNetwork network = fused_network(agent);
-  const FusedLaunch shape = fused_launch(network, rollout->head_stride(), env.size(), device_limits(stream.device()));
+  const FusedLaunch shape = rollout->shape(network, env.size(), device_limits(stream.device()));
   reason = "the network is too large for this device's shared memory";
   if (shape.grid == 0) return nullptr;
-  return std::make_unique<FusedCollector>(std::move(rollout), network, shape);
+  return std::make_unique<FusedCollector>(std::move(rollout), network, shape, precision);
 }
 
 }  // namespace
@@ -76,13 +78,16 @@ void StepwiseCollector::collect(const Stream& stream, VectorEnv& env, const Acto
   });
 }
 
-std::unique_ptr<Collector> make_collector(FusedUse use, const Stream& stream, const VectorEnv& env,
+std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
                                           const ActorCritic& agent) {
-  if (use != FusedUse::kNever) {
-    std::string reason;
-    if (auto fused = make_fused_collector(stream, env, agent, reason)) return fused;
-    if (use == FusedUse::kAlways) throw UsageError("fused: true asks for a fused rollout, but " + reason);
-  }
+  const bool low = options.precision != Precision::kFp32;
+  if (low && options.fused == FusedUse::kNever)
+    throw UsageError("precision: bf16 needs the fused rollout, not fused=false");
+  if (options.fused == FusedUse::kNever) return std::make_unique<StepwiseCollector>();
+  std::string reason;
+  if (auto fused = make_fused_collector(options.precision, stream, env, agent, reason)) return fused;
+  if (low) throw UsageError("precision: bf16 needs the fused rollout, but " + reason);
+  if (options.fused == FusedUse::kAlways) throw UsageError("fused: true asks for the fused rollout, but " + reason);
   return std::make_unique<StepwiseCollector>();
 }
 

@@ -6,6 +6,7 @@
 
 #include "agents/actor_critic.h"
 #include "sim/vector_env.h"
+#include "train/fused/fused_rollout.h"
 
 namespace stampede {
 
@@ -28,8 +29,14 @@ class StepwiseCollector final : public Collector {
 
 enum class FusedUse { kAuto, kAlways, kNever };
 
-// The fused kernel where one fits, unless kNever. kAlways throws UsageError with the reason where none does.
-std::unique_ptr<Collector> make_collector(FusedUse use, const Stream& stream, const VectorEnv& env,
+struct CollectorOptions {
+  FusedUse fused = FusedUse::kAuto;
+  Precision precision = Precision::kFp32;  // of the fused policy
+};
+
+// The fused kernel where one fits, unless kNever. Throws UsageError with the reason where none does although kAlways or
+// kBf16 asks for it. kBf16 acts in low precision and learns in fp32: log-probabilities and values are evaluated again.
+std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
                                           const ActorCritic& agent);
 
 }  // namespace stampede

@@ -35,6 +35,11 @@ KeyList rollout_keys() {
        .default_text = "auto",
        .choices = "auto|true|false",
        .help = "device=cuda: a rollout is one kernel where environment and network fit"},
+      {.name = "precision",
+       .type = kChoice,
+       .default_text = "fp32",
+       .choices = "fp32|bf16",
+       .help = "of the fused rollout's policy; learning is fp32"},
   };
 }
 
@@ -91,10 +96,10 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{}};
 }
 
-FusedUse fused_use(const Config& config) {
+CollectorOptions collector_options(const Config& config) {
   const std::string use = config.text("fused");
-  if (use == "auto") return FusedUse::kAuto;
-  return use == "true" ? FusedUse::kAlways : FusedUse::kNever;
+  return {use == "auto" ? FusedUse::kAuto : (use == "true" ? FusedUse::kAlways : FusedUse::kNever),
+          config.text("precision") == "bf16" ? Precision::kBf16 : Precision::kFp32};
 }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }

@@ -12,7 +12,7 @@ RolloutTrainer::RolloutTrainer(const TrainerSetup& setup)
                         RolloutExtra::size(!setup.env.spec.action.is_discrete(), setup.env.spec.action.size), true),
       learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
       entropy_(annealed(setup.config, "entropy_coef", "entropy_final")),
-      fused_(fused_use(setup.config)) {}
+      collector_options_(collector_options(setup.config)) {}
 
 void RolloutTrainer::iterate() {
   // Schedules start at their first value, so they look at the rows before this rollout.
@@ -22,7 +22,7 @@ void RolloutTrainer::iterate() {
   updates_ += learn(last_row_, iteration);
 }
 
-void RolloutTrainer::built() { collector_ = make_collector(fused_, stream_, *env_, actor_critic()); }
+void RolloutTrainer::built() { collector_ = make_collector(collector_options_, stream_, *env_, actor_critic()); }
 
 void RolloutTrainer::collect() {
   ring_->begin_rollout(stream_);

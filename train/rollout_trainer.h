@@ -44,7 +44,7 @@ class RolloutTrainer : public CollectingTrainer {
   void collect();
 
   Schedule learning_rate_, entropy_;
-  FusedUse fused_;
+  CollectorOptions collector_options_;
   std::unique_ptr<Collector> collector_;
   std::int64_t last_row_ = 0;
 };

@@ -12,6 +12,7 @@
 #include "sim/registry.h"
 #include "tests/emulator/guarded_array.h"
 #include "train/collector.h"
+#include "train/fused/fp32_policy_blocks.h"
 #include "train/fused/rollout_blocks.h"
 
 namespace stampede {
@@ -41,7 +42,7 @@ struct RolloutResult {
 };
 
 // Environments, ring and agent; parameters are the same for all sides of one case.
-template <class E>
+template <class E, class Policy = Fp32Policy<E>>
 class RolloutSide {
  public:
   explicit RolloutSide(const FusedCase& c)
@@ -67,15 +68,13 @@ class RolloutSide {
     ring_->begin_rollout(stream_);
     simt::GuardedArray<std::uint32_t> obs(words(ring_->obs_bytes())), records(words(ring_->record_words()));
     simt::GuardedArray<float> extra(floats(ring_->extra_values()));
-    const RolloutKernel<E> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), fused_network(*agent_),
-                                  rows(obs.data(), records.data(), extra.data())};
+    const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(),
+                                          {fused_network(*agent_)},
+                                          rows(obs.data(), records.data(), extra.data())};
     // A device of this shared memory and one multiprocessor holds as many pairs of warps as asked for.
-    const std::size_t warp = static_cast<std::size_t>(kernel.network.warp_size()) * sizeof(float);
-    const std::size_t weights =
-        static_cast<std::size_t>(kernel.network.towers * kernel.network.tower_size(RolloutKernel<E>::kHeadStride)) *
-        sizeof(float);
-    const FusedLaunch shape = fused_launch(kernel.network, RolloutKernel<E>::kHeadStride, case_.environments,
-                                           {weights + pairs * 2 * warp, 1});
+    const auto weights = static_cast<std::size_t>(kernel.policy.weight_size()) * sizeof(float);
+    const auto warp = static_cast<std::size_t>(kernel.policy.warp_size()) * sizeof(float);
+    const FusedLaunch shape = fused_launch(weights, warp, case_.environments, {weights + pairs * 2 * warp, 1});
     simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { kernel(); });
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);
@@ -84,9 +83,58 @@ class RolloutSide {
     return result(obs.values(), records.values(), extra.values());
   }
 
-  ActorCritic& agent() { return *agent_; }
+  // The environments stepped with the actions of another side's records.
+  RolloutResult replay(const std::vector<std::uint32_t>& actions) {
+    ring_->begin_rollout(stream_);
+    copy_back(actions, ring_->record_words().data);
+    for (int t = 0; t < case_.steps; ++t) {
+      const auto row = static_cast<std::uint64_t>(ring_->head() + t);
+      env_->step(stream_, 0, case_.environments, {ring_->records(t), ring_->obs(t + 1), row});
+    }
+    ring_->advance(case_.steps);
+    return result(words(ring_->obs_bytes()), words(ring_->record_words()), floats(ring_->extra_values()));
+  }
+
+  void restate() { agent_->restate(stream_, ring_->view()); }
+
+  // Of the rollout in the ring from what fp32 makes of its observations and actions.
+  struct Distance {
+    float value = 0.0f, log_prob = 0.0f;  // largest
+    double other_actions = 0.0;           // share of rows where fp32 would have chosen another action
+  };
+  Distance distance_from_fp32() {
+    const RingShape& shape = ring_->shape();
+    const std::size_t rows = static_cast<std::size_t>(shape.rows) * static_cast<std::size_t>(shape.environments);
+    const std::vector<float> extra = floats(ring_->extra_values());
+    std::vector<float> ratios(rows);
+    agent_->reevaluate(stream_, ring_->view(), ratios.data());
+    Distance distance;
+    const auto step = static_cast<std::size_t>(shape.extra_size);
+    for (std::size_t at = RolloutExtra::kValue; at < extra.size(); at += step) {
+      distance.value = std::max(distance.value, std::abs(extra[at] - ring_->extra_values()[at]));
+    }
+    for (const float ratio : ratios) distance.log_prob = std::max(distance.log_prob, std::abs(log_of(ratio)));
+    distance.other_actions = static_cast<double>(count_other_actions()) / static_cast<double>(rows);
+    return distance;
+  }
 
  private:
+  int count_other_actions() {
+    const RingShape& shape = ring_->shape();
+    const auto words_of_row = static_cast<std::size_t>(shape.environments * shape.record.words);
+    std::vector<std::uint32_t> records(words_of_row);
+    int others = 0;
+    for (int t = 0; t < shape.rows; ++t) {
+      const auto row = static_cast<std::uint64_t>(ring_->base() + t);
+      agent_->act(stream_,
+                  {ring_->obs(t), records.data(), nullptr, 0, shape.environments, row, 0, ActionMode::kSample});
+      for (std::size_t w = 0; w < words_of_row; w += static_cast<std::size_t>(shape.record.words)) {
+        others += records[w] != ring_->records(t)[w];
+      }
+    }
+    return others;
+  }
+
   void build() {
     const EnvSpec spec = entry_.resolve(case_.parameters);
     const bool discrete = spec.observation.is_discrete();

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/fused/fused_network.h"
 
-#include <algorithm>
-
 #include "agents/actor_critic.h"
 #include "agents/networks/mlp_network.h"
-#include "train/fused/fused_rollout.h"
 
 namespace stampede {
 namespace {
@@ -49,7 +46,6 @@ FusedNetwork fused_network(const ActorCritic& agent) {
       network.tower[t].stride[l] = layer.out_stride;
     }
   }
-  network.input = spec.one_hot() ? 0 : spec.input_size();
   network.hidden1 = layers[0].out;
   network.hidden2 = layers[1].out;
   network.activation = gemm_activation(layers[0].activation);
@@ -58,21 +54,6 @@ FusedNetwork fused_network(const ActorCritic& agent) {
     network.inverse = agent.observation_normalizer().inverse();
   }
   return network;
-}
-
-FusedLaunch fused_launch(const FusedNetwork& network, int head_stride, int environments, const DeviceLimits& limits) {
-  // With more warps a block's registers no longer leave room for a second block on the multiprocessor.
-  constexpr std::size_t kMostPairs = 3;
-  const std::size_t weights =
-      sizeof(float) * static_cast<std::size_t>(network.towers * network.tower_size(head_stride));
-  const std::size_t pair = 2 * sizeof(float) * static_cast<std::size_t>(network.warp_size());
-  if (limits.shared_per_block < weights + pair) return {};
-  const auto total = static_cast<std::size_t>((environments + kEpisodeSegment - 1) / kEpisodeSegment);
-  const auto blocks = static_cast<std::size_t>(limits.multiprocessors);
-  const std::size_t pairs =
-      std::min({kMostPairs, (limits.shared_per_block - weights) / pair, (total + blocks - 1) / blocks});
-  return {static_cast<unsigned>((total + pairs - 1) / pairs), static_cast<unsigned>(kEpisodeSegment * pairs),
-          weights + pairs * pair};
 }
 
 }  // namespace stampede

@@ -31,15 +31,17 @@ struct FusedLaunch {
   std::size_t shared = 0;  // bytes
 };
 
-// Two warps step an episode segment; as many blocks as multiprocessors before blocks grow. grid = 0: does not fit into
-// shared memory. head_stride: outputs, rounded up to 4.
-FusedLaunch fused_launch(const FusedNetwork& network, int head_stride, int environments, const DeviceLimits& limits);
+// Two warps step an episode segment; as many blocks as multiprocessors before blocks grow. weights, warp: bytes of
+// shared memory of a block's weights and of each warp. grid = 0: does not fit.
+FusedLaunch fused_launch(std::size_t weights, std::size_t warp, int environments, const DeviceLimits& limits);
+
+// What the network computes in. kBf16: tensor cores, bf16 weights and activations, fp32 sums.
+enum class Precision { kFp32, kBf16 };
 
 class FusedRollout {
  public:
   virtual ~FusedRollout() = default;
-  // Outputs of the network, rounded up to 4.
-  virtual int head_stride() const = 0;
+  virtual FusedLaunch shape(const FusedNetwork& network, int environments, const DeviceLimits& limits) const = 0;
   // CUDA streams only. Stream-ordered.
   virtual void launch(const Stream& stream, const FusedLaunch& shape, const FusedNetwork& network,
                       const FusedRows& rows) const = 0;
@@ -47,6 +49,6 @@ class FusedRollout {
 
 // The kernel for the type of `env`, which it keeps a reference to. Null where none was compiled: an environment from
 // outside the tree, a build without CUDA.
-std::unique_ptr<FusedRollout> find_fused_rollout(const VectorEnv& env);
+std::unique_ptr<FusedRollout> find_fused_rollout(const VectorEnv& env, Precision precision);
 
 }  // namespace stampede
