@@ -25,13 +25,13 @@ struct Fp32Policy {
   // Columns of a product tile, and the pitch of activations [column, environment], which puts the rows of a tile into
   // different banks.
   static constexpr int kTile = 64, kPitch = 36;
+  static constexpr int kStretch = 4;  // steps of a sum that are unrolled; widths are multiples of it
 
   FusedNetwork network;
 
   HD int columns() const { return (network.hidden2 + kTile - 1) / kTile * kTile; }
-  HD int inputs() const {
-    return Shape::kOneHot ? 0 : Shape::kObsWords;
-  }  // of staged weights: one-hot rows stay outside
+  // Rows of the first layer's weights that are staged: those of one-hot inputs stay in global memory.
+  HD int inputs() const { return Shape::kOneHot ? 0 : Shape::kObsWords; }
   // Floats of one tower: first [inputs, hidden1] and its bias, second [hidden1, columns] and its bias, head [hidden2,
   // kHeadStride] and its bias.
   HD int tower_size() const {
@@ -143,16 +143,18 @@ struct Fp32Policy {
         for (int c = 0; c < 4; ++c) sums[i][4 * h + c] = start.value[c];
       }
     }
-#ifdef __CUDACC__
-#pragma unroll 4
-#endif
-    for (int k = 0; k < network.hidden1; ++k, left += kPitch, right += stride) {
-      const Pack<4> a[2] = {load_pack(left), load_pack(left + 4)}, b[2] = {load_pack(right), load_pack(right + 32)};
+    for (int first = 0; first < network.hidden1; first += kStretch) {
       UNROLL
-      for (int i = 0; i < 8; ++i) {
-        UNROLL
-        for (int j = 0; j < 8; ++j) sums[i][j] = fused(a[i / 4].value[i % 4], b[j / 4].value[j % 4], sums[i][j]);
-      }
+      for (int k = 0; k < kStretch; ++k, left += kPitch, right += stride) add_products(left, right, sums);
+    }
+  }
+
+  static DEVICE void add_products(const float* left, const float* right, float (&sums)[8][8]) {
+    const Pack<4> a[2] = {load_pack(left), load_pack(left + 4)}, b[2] = {load_pack(right), load_pack(right + 32)};
+    UNROLL
+    for (int i = 0; i < 8; ++i) {
+      UNROLL
+      for (int j = 0; j < 8; ++j) sums[i][j] = fused(a[i / 4].value[i % 4], b[j / 4].value[j % 4], sums[i][j]);
     }
   }
 
@@ -179,15 +181,23 @@ struct Fp32Policy {
     }
   }
 
+  // columns: a multiple of kStretch.
   DEVICE void add_head(int t, const float* w, const float* tile, int columns, Outputs& outputs) const {
     const float* x = tile + lane_index();
-    if (t == 1) {
-      for (int k = 0; k < columns; ++k) outputs[kPolicy] = fused(x[k * kPitch], w[k * kHeadStride], outputs[kPolicy]);
-      return;
-    }
-    for (int k = 0; k < columns; ++k, w += kHeadStride) {
+    for (int first = 0; first < columns; first += kStretch) {
       UNROLL
-      for (int o = 0; o < kOutputs; ++o) outputs[o] = fused(x[k * kPitch], w[o], outputs[o]);
+      for (int k = 0; k < kStretch; ++k, x += kPitch, w += kHeadStride) {
+        if (t == 1) {
+          outputs[kPolicy] = fused(*x, w[0], outputs[kPolicy]);
+          continue;
+        }
+        UNROLL
+        for (int o = 0; o < kOutputs; o += 4) {
+          const Pack<4> pack = load_pack(w + o);
+          UNROLL
+          for (int c = 0; c < 4 && o + c < kOutputs; ++c) outputs[o + c] = fused(*x, pack.value[c], outputs[o + c]);
+        }
+      }
     }
   }
 #endif
