@@ -70,7 +70,8 @@ struct Fp32Policy {
   // behind the first half.
   static DEVICE int tile_column(int place) { return place % 32 / 4 + 8 * (place / 32 * 4 + place % 4); }
 
-  // outputs = [policy..., value] of this lane's environment.
+  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations only,
+  // so no lane waits between one head and the next first layer.
   DEVICE void evaluate(const float* weights, float* activations, const Obs& obs, Outputs& outputs) const {
     const int width = columns();
     for (int t = 0; t < network.towers; ++t, weights += tower_size()) {
@@ -92,7 +93,6 @@ struct Fp32Policy {
         const int left = network.hidden2 - column;
         add_head(t, head + column * kHeadStride, tile, left < kTile ? left : kTile, outputs);
       }
-      __syncwarp();
     }
   }
 
