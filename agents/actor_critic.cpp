@@ -154,25 +154,34 @@ void ActorCritic::begin_update(const Stream& stream, const RingView& ring, float
 }
 
 void ActorCritic::reevaluate(const Stream& stream, const RingView& ring, float* ratios) const {
+  reevaluate_all(stream, ring, ratios, ReevaluatedRows::Store::kValue);
+}
+
+void ActorCritic::restate(const Stream& stream, const RingView& ring) const {
+  reevaluate_all(stream, ring, nullptr, ReevaluatedRows::Store::kLogProbAndValue);
+}
+
+void ActorCritic::reevaluate_all(const Stream& stream, const RingView& ring, float* ratios,
+                                 ReevaluatedRows::Store store) const {
   const int rows = (ring.shape.rows + 1) * ring.shape.environments;
   const int groups = gradient_groups(stream, network_.network(), rows);
   for_each_group(stream, rows, groups, [&](int /*group*/, int begin, int end, int worker, const Stream& serial) {
-    reevaluate_tiles(serial, ring, begin, end, worker, ratios, true);
+    reevaluate_tiles(serial, ring, begin, end, worker, ratios, store);
   });
 }
 
 void ActorCritic::reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker,
-                                   float* ratios, bool store_values) const {
+                                   float* ratios, ReevaluatedRows::Store store) const {
   for (int first = begin; first < end; first += tile_rows_) {
     const int count = std::min(tile_rows_, end - first);
     const PolicyTile tile = forward(stream, ring.obs, first, count, worker);
-    reevaluate_rows(stream, layout_, {tile.outputs, ring, ratios, first, count, store_values});
+    reevaluate_rows(stream, layout_, {tile.outputs, ring, ratios, first, count, store});
   }
 }
 
 double ActorCritic::measure_divergence(const Stream& stream, const RingView& ring) const {
   const std::size_t rows = monitor_ratios_.size(), words = static_cast<std::size_t>(ring.shape.record.words);
-  reevaluate_tiles(stream, ring, 0, static_cast<int>(rows), 0, monitor_ratios_.data, false);
+  reevaluate_tiles(stream, ring, 0, static_cast<int>(rows), 0, monitor_ratios_.data, ReevaluatedRows::Store::kNothing);
   const std::vector<float> ratios = to_host(stream, monitor_ratios_);
   std::vector<std::uint32_t> records(rows * words);
   copy_to_host(stream, records.data(), ring.records, records.size() * sizeof(records[0]));

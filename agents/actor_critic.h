@@ -76,6 +76,9 @@ class ActorCritic {
   // Values of the rollout's rows and of the head under the present parameters, and how likely these make the actions:
   // pi / pi_old goes to ratios [T * N]. Stream-ordered.
   void reevaluate(const Stream& stream, const RingView& ring, float* ratios) const;
+  // Log-probabilities and values of a rollout as this network gives them, in place of what acting in low precision
+  // stored. Stream-ordered.
+  void restate(const Stream& stream, const RingView& ring) const;
 
   // Gradient of the mean loss of rows [0, size) of obs [M, D] (as in the ring): every group's tiles go forward, through
   // loss(stream, tile) and backward. Returns the number of groups. Stream-ordered.
@@ -113,7 +116,9 @@ class ActorCritic {
   const Space& action() const { return action_; }
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
+  std::uint64_t seed() const { return seed_; }
   ObservationNormalizer& observation_normalizer() { return observations_; }
+  const ObservationNormalizer& observation_normalizer() const { return observations_; }
   RewardScaler& reward_scaler() { return rewards_; }
 
  private:
@@ -125,8 +130,9 @@ class ActorCritic {
   void make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena);
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
+  void reevaluate_all(const Stream& stream, const RingView& ring, float* ratios, ReevaluatedRows::Store store) const;
   void reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker, float* ratios,
-                        bool store_values) const;
+                        ReevaluatedRows::Store store) const;
   PolicyTile forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const;
   void backward(const Stream& stream, const PolicyTile& tile, int group, int worker);
 

@@ -45,6 +45,7 @@ void CollectingTrainer::build() {
   ring_ = std::make_unique<TrajectoryRing>(shape_, replay_arena_);
   build_agent();
   evaluator_ = std::make_unique<Evaluator>(entry_, env_parameters_, eval_episodes_, eval_arena_);
+  built();
 }
 
 void CollectingTrainer::measure() {

@@ -30,6 +30,8 @@ class CollectingTrainer : public Trainer {
 
   // Makes the agent on agent_arena_. Called after env_ and ring_ exist.
   virtual void build_agent() = 0;
+  // After every build: env_, ring_ and the agent exist.
+  virtual void built() {}
   // Fresh parameters.
   virtual void initialize_agent() = 0;
   virtual void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const = 0;

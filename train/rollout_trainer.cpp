@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/rollout_trainer.h"
 
-#include "train/env_blocks.h"
 #include "train/normalizer_blocks.h"
+#include "train/policy_keys.h"
 #include "train/policy_report.h"
 
 namespace stampede {
@@ -11,7 +11,8 @@ RolloutTrainer::RolloutTrainer(const TrainerSetup& setup)
     : CollectingTrainer(setup, static_cast<int>(setup.config.integer("rollout_steps")),
                         RolloutExtra::size(!setup.env.spec.action.is_discrete(), setup.env.spec.action.size), true),
       learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
-      entropy_(annealed(setup.config, "entropy_coef", "entropy_final")) {}
+      entropy_(annealed(setup.config, "entropy_coef", "entropy_final")),
+      collector_options_(collector_options(setup.config)) {}
 
 void RolloutTrainer::iterate() {
   // Schedules start at their first value, so they look at the rows before this rollout.
@@ -21,21 +22,11 @@ void RolloutTrainer::iterate() {
   updates_ += learn(last_row_, iteration);
 }
 
+void RolloutTrainer::built() { collector_ = make_collector(collector_options_, stream_, *env_, actor_critic()); }
+
 void RolloutTrainer::collect() {
   ring_->begin_rollout(stream_);
-  const std::int64_t first = ring_->head();
-  const ActorCritic& agent = actor_critic();
-  for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
-    for (int t = 0; t < shape_.rows; ++t) {
-      const auto row = static_cast<std::uint64_t>(first + t);
-      agent.act(stream,
-                {ring_->obs(t), ring_->records(t), ring_->extra(t), begin, end, row, worker, ActionMode::kSample});
-      env_->step(stream, begin, end, {ring_->records(t), ring_->obs(t + 1), row});
-    }
-    const int head = shape_.rows;
-    agent.evaluate_head(stream, {ring_->obs(head), ring_->records(head), ring_->extra(head), begin, end,
-                                 static_cast<std::uint64_t>(first + head), worker, ActionMode::kSample});
-  });
+  collector_->collect(stream_, *env_, actor_critic(), *ring_);
   ring_->advance(shape_.rows);
   ring_head_ = ring_->head();
 }

@@ -4,6 +4,7 @@
 
 #include "agents/actor_critic.h"
 #include "train/collecting_trainer.h"
+#include "train/collector.h"
 #include "train/shared_keys.h"
 
 namespace stampede {
@@ -28,6 +29,7 @@ class RolloutTrainer : public CollectingTrainer {
     ActorCritic::check(config, spec_.action);
     return network_factory_(ActorCritic::network_spec(config, spec_.observation, spec_.action));
   }
+  void built() override;
   void initialize_agent() override { actor_critic().initialize(stream_); }
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override;
   void read_agent_metrics(TrainerMetrics& metrics) override;
@@ -42,6 +44,8 @@ class RolloutTrainer : public CollectingTrainer {
   void collect();
 
   Schedule learning_rate_, entropy_;
+  CollectorOptions collector_options_;
+  std::unique_ptr<Collector> collector_;
   std::int64_t last_row_ = 0;
 };
 
