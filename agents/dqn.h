@@ -9,6 +9,7 @@
 
 #include "agents/dqn_steps.h"
 #include "agents/input_stage.h"
+#include "agents/learner_readback.h"
 #include "agents/noisy_parameters.h"
 #include "agents/trainable_network.h"
 #include "kernels/space.h"
@@ -87,7 +88,15 @@ class Dqn {
   // Moves the target network towards the online one by target_tau. Stream-ordered.
   void update_target(const Stream& stream);
 
-  DqnMetrics read_metrics(const Stream& stream);
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  DqnMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  DqnMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
@@ -141,6 +150,8 @@ class Dqn {
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker
   View<double> group_metrics_;                        // [groups, PriorityRowMetrics::kSize]
   View<double> metric_totals_;                        // [PriorityRowMetrics::kSize]
+  LearnerReadback readback_;
+  Readback<float> largest_priority_;
 };
 
 }  // namespace stampede
