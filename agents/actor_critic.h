@@ -9,6 +9,7 @@
 
 #include "agents/fused/policy_update.h"
 #include "agents/input_stage.h"
+#include "agents/learner_readback.h"
 #include "agents/normalizer.h"
 #include "agents/policy_metrics.h"
 #include "agents/policy_tile.h"
@@ -106,11 +107,19 @@ class ActorCritic {
   FusedPolicyUpdate* fused() { return fused_ ? &*fused_ : nullptr; }
 
   // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
-  // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Changes nothing; waits for the
-  // stream.
-  double measure_divergence(const Stream& stream, const RingView& ring) const;
-  // Waits for the stream, reads and clears the sums since the last call.
-  PolicyMetrics read_metrics(const Stream& stream);
+  // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Asked for and taken like
+  // metrics, below.
+  void request_divergence(const Stream& stream, const RingView& ring);
+  double take_divergence(const Stream& stream) const;
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  PolicyMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  PolicyMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   const PolicyLayout& layout() const { return layout_; }
   const Space& action() const { return action_; }
@@ -147,10 +156,13 @@ class ActorCritic {
   PolicyLayout layout_;
   std::vector<Scratch> act_scratch_;    // per worker
   std::vector<Scratch> learn_scratch_;  // per worker
-  View<float> monitor_ratios_;          // of measure_divergence()
+  View<float> monitor_ratios_;          // of request_divergence()
   View<double> group_metrics_;          // [groups, PolicyRowMetrics::kSize]
   View<double> metric_totals_;          // [PolicyRowMetrics::kSize]
   std::optional<FusedPolicyUpdate> fused_;
+  LearnerReadback readback_;
+  Readback<float> gradients_readback_, ratios_readback_;
+  Readback<std::uint32_t> records_readback_;
 };
 
 }  // namespace stampede

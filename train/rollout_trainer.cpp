@@ -16,10 +16,10 @@ RolloutTrainer::RolloutTrainer(const TrainerSetup& setup)
 
 void RolloutTrainer::iterate() {
   // Schedules start at their first value, so they look at the rows before this rollout.
-  last_row_ = rows();
+  const std::int64_t row = rows();
   const auto iteration = static_cast<std::uint64_t>(ring_head_ / shape_.rows);
   collect();
-  updates_ += learn(last_row_, iteration);
+  updates_ += learn(row, iteration);
 }
 
 void RolloutTrainer::built() { collector_ = make_collector(collector_options_, stream_, *env_, actor_critic()); }
@@ -44,13 +44,17 @@ std::vector<std::string> RolloutTrainer::metric_names() const {
   return names;
 }
 
-void RolloutTrainer::read_agent_metrics(TrainerMetrics& metrics) {
-  ActorCritic& agent = actor_critic();
-  const PolicyMetrics m = agent.read_metrics(stream_);
+void RolloutTrainer::request_agent_metrics() {
+  actor_critic().request_metrics(stream_);
+  actor_critic().request_divergence(stream_, ring_->view());
+}
+
+void RolloutTrainer::take_agent_metrics(TrainerMetrics& metrics) {
+  const PolicyMetrics m = actor_critic().take_metrics(stream_);
   metrics.failed = m.failed;
   metrics.values = policy_report(m);
-  metrics.values.emplace_back("losses/policy_kl", agent.measure_divergence(stream_, ring_->view()));
-  metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(last_row_));
+  metrics.values.emplace_back("losses/policy_kl", actor_critic().take_divergence(stream_));
+  metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(schedule_row(metrics)));
 }
 
 std::vector<StateBlock> RolloutTrainer::agent_blocks() {

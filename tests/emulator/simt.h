@@ -170,6 +170,7 @@ inline int __all_sync(std::uint32_t mask, int predicate, simt::Location where = 
 
 // Every write is visible at once here.
 inline void __threadfence() {}
+
 // The tensor-core product of kernels/mma.h, which says what a lane holds; sums in ascending order, where the hardware's
 // order is its own.
 inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1,
