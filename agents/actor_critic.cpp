@@ -78,15 +78,15 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
   make_fused(config.fused, shape.updates, stream, arena);
 }
 
-void ActorCritic::make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena) {
+void ActorCritic::make_fused(FusedUse wanted, int updates, const Stream& stream, Arena& arena) {
   if (updates == 0) return;
   const bool possible = stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_);
-  if (wanted == FusedUpdates::kOn && !possible) {
+  if (wanted == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
         "outputs, discrete or gaussian actions; leave it at auto");
   }
-  if (wanted != FusedUpdates::kOff && possible) {
+  if (wanted != FusedUse::kNever && possible) {
     fused_.emplace(network_, layout_, observations_, metric_totals_, updates, arena);
   }
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "agents/fused/fused_use.h"
 #include "agents/fused/policy_update.h"
 #include "agents/input_stage.h"
 #include "agents/learner_readback.h"
@@ -26,7 +27,7 @@ struct ActorCriticConfig {
   bool normalize_observations = false;
   bool normalize_rewards = false;
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
-  FusedUpdates fused = FusedUpdates::kAuto;
+  FusedUse fused = FusedUse::kAuto;
 };
 
 // What memory an actor-critic takes.
@@ -136,7 +137,7 @@ class ActorCritic {
     float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *d_log_sigma = nullptr, *metrics = nullptr;
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
-  void make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena);
+  void make_fused(FusedUse wanted, int updates, const Stream& stream, Arena& arena);
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
   void reevaluate_all(const Stream& stream, const RingView& ring, float* ratios, ReevaluatedRows::Store store) const;

@@ -94,12 +94,12 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
 
 void Dqn::make_fused(const Stream& stream, Arena& arena) {
   const bool possible = stream.is_cuda() && noisy_.off() && FusedDqn::fits(network_.spec(), heads_);
-  if (config_.fused == FusedUpdates::kOn && !possible) {
+  if (config_.fused == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
         "outputs, no noisy layers, no distribution; leave it at auto");
   }
-  if (config_.fused == FusedUpdates::kOff || !possible) return;
+  if (config_.fused == FusedUse::kNever || !possible) return;
   fused_.emplace(network_, heads_, target_.data,
                  FusedDqn::Options{config_.loss, config_.double_q, config_.gamma, config_.batch_size}, metric_totals_,
                  arena);

@@ -9,6 +9,7 @@
 
 #include "agents/dqn_steps.h"
 #include "agents/fused/dqn_update.h"
+#include "agents/fused/fused_use.h"
 #include "agents/input_stage.h"
 #include "agents/learner_readback.h"
 #include "agents/noisy_parameters.h"
@@ -37,7 +38,7 @@ struct DqnConfig {
   float kappa = 1.0f;    // of the quantile Huber loss
   NetworkShape network = {.activation = Activation::kRelu, .initialization = Initialization::kKaimingUniform};
   OptimizerConfig optimizer{.max_norm = 10.0f};
-  FusedUpdates fused = FusedUpdates::kAuto;
+  FusedUse fused = FusedUse::kAuto;
 };
 
 struct DqnMetrics {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "agents/actor_critic.h"
+#include "agents/fused/fused_use.h"
 #include "sim/vector_env.h"
 #include "train/fused/fused_rollout.h"
 
@@ -26,8 +27,6 @@ class StepwiseCollector final : public Collector {
   void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
                const TrajectoryRing& ring) const override;
 };
-
-enum class FusedUse { kAuto, kAlways, kNever };
 
 struct CollectorOptions {
   FusedUse fused = FusedUse::kAuto;

@@ -182,7 +182,7 @@ KeyList exploration_keys() {
 KeyList dqn_keys() {
   KeyList keys = target_keys();
   for (const KeyList& group : {head_keys(), exploration_keys(), priority_keys(), replay_keys(), epsilon_keys(),
-                               optimizer_keys(), network_keys()}) {
+                               fused_keys(), optimizer_keys(), network_keys()}) {
     append(keys, group);
   }
   set_default(keys, "learning_rate", "0.0005");
@@ -211,6 +211,7 @@ DqnConfig dqn_config(const Config& config) {
   dqn.support = {static_cast<float>(config.real("v_min")), static_cast<float>(config.real("v_max")),
                  static_cast<int>(config.integer("atoms"))};
   dqn.kappa = static_cast<float>(config.real("kappa"));
+  dqn.fused = fused_use(config);
   dqn.network = network_shape(config);
   dqn.optimizer = optimizer_config(config);
   return dqn;

@@ -114,6 +114,16 @@ KeyList optimizer_keys() {
   };
 }
 
+KeyList fused_keys() {
+  return {
+      {.name = "fused",
+       .type = kChoice,
+       .default_text = "auto",
+       .choices = "auto|true|false",
+       .help = "device=cuda: rollouts and updates in few kernels where environment, network and method fit"},
+  };
+}
+
 KeyList replay_keys() {
   return {
       {.name = "buffer_size",
@@ -175,6 +185,12 @@ NetworkShape network_shape(const Config& config) {
       config.text("initialization") == "orthogonal" ? Initialization::kOrthogonal : Initialization::kKaimingUniform;
   shape.layer_norm = config.flag("layer_norm");
   return shape;
+}
+
+FusedUse fused_use(const Config& config) {
+  const std::string use = config.text("fused");
+  if (use == "true") return FusedUse::kAlways;
+  return use == "false" ? FusedUse::kNever : FusedUse::kAuto;
 }
 
 OptimizerConfig optimizer_config(const Config& config) {

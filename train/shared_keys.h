@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agents/fused/fused_use.h"
 #include "agents/networks/network_spec.h"
 #include "kernels/optimizer.h"
 #include "train/config.h"
@@ -28,6 +29,7 @@ KeyList network_keys();    // hidden, activation, initialization, layer_norm
 KeyList optimizer_keys();  // optimizer, learning_rate and how it falls, epsilon, decays, clipping
 KeyList replay_keys();     // buffer_size, batch_size, learning_starts, train_interval, gradient_steps
 KeyList epsilon_keys();    // epsilon_start, epsilon_end, epsilon_fraction, epsilon_schedule
+KeyList fused_keys();      // fused
 
 NetworkShape network_shape(const Config& config);
 OptimizerConfig optimizer_config(const Config& config);
@@ -37,6 +39,7 @@ int ring_rows(const Config& config);
 Schedule epsilon_schedule(const Config& config);
 // Rows over which schedules run: schedule_steps, or total_steps when that is 0.
 std::int64_t schedule_rows(const Config& config);
+FusedUse fused_use(const Config& config);
 // From `key` to `key` * `final_scale_key`, linearly over schedule_rows.
 Schedule annealed(const Config& config, const char* key, const char* final_scale_key);
 

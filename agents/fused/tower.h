@@ -4,16 +4,12 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
 #include "agents/networks/network_spec.h"
 #include "kernels/gemm.h"
 
 namespace stampede {
-
-// Whether learners use fused updates. kAuto: where the device, the networks and what they compute allow it.
-enum class FusedUpdates : std::uint8_t { kAuto, kOff, kOn };
 
 // Most inputs, and most outputs (together with the log sigmas that are trained beside them), of a fused tower.
 inline constexpr int kNarrowColumns = 8;

@@ -242,7 +242,7 @@ TEST(FusedDqn, DeclinesWhatItCannotHold) {
 TEST(FusedDqn, IsRefusedOnACpu) {
   DqnConfig config{.batch_size = 4};
   config.network.hidden = {64, 64};
-  config.fused = FusedUpdates::kOn;
+  config.fused = FusedUse::kAlways;
   const Space action = Space::discrete(2);
   const RingShape shape{2, 8, 3, ObsType::kFloat32, RecordLayout::for_action_size(1), 0};
   Arena arena{Device{}};

@@ -196,7 +196,7 @@ TEST(FusedPolicyUpdate, DeclinesWhatItCannotHold) {
 // What is asked for and cannot be had is an error that names the key, and not another algorithm.
 TEST(FusedPolicyUpdate, IsRefusedOnACpu) {
   ActorCriticConfig config;
-  config.fused = FusedUpdates::kOn;
+  config.fused = FusedUse::kAlways;
   const Space action = Space::discrete(2);
   Arena arena{Device{}};
   const auto network = std::make_shared<MlpNetwork>(ActorCritic::network_spec(config, box(3), action));

@@ -46,7 +46,7 @@ struct Bf16Policy {
   DEVICE void stage(float* shared) const {
     auto* words = reinterpret_cast<std::uint32_t*>(shared);
     for (int t = 0; t < network.towers; ++t, words += tower_size()) {
-      const FusedTower& tower = network.tower[t];
+      const RolloutTower& tower = network.tower[t];
       std::uint32_t* const head = words + first_size() + second_size();
       float* const bias = reinterpret_cast<float*>(head + head_size());
       const int tiles1 = tiles(network.hidden1), columns2 = kTile * tiles(network.hidden2);
@@ -76,7 +76,7 @@ struct Bf16Policy {
     return column < width ? network.parameters[row + static_cast<std::size_t>(column)] : 0.0f;
   }
   // Weights of inputs k and k + 1 to one output; those beyond the layer are 0.
-  DEVICE std::uint32_t pair_of(const FusedTower& tower, int layer, int k, int column) const {
+  DEVICE std::uint32_t pair_of(const RolloutTower& tower, int layer, int k, int column) const {
     const int in = layer == 1 ? network.hidden1 : network.hidden2;
     const int width = layer == 1 ? network.hidden2 : tower.stride[2];
     const std::size_t row = tower.weight[layer] + static_cast<std::size_t>(k * tower.stride[layer]);
@@ -85,7 +85,7 @@ struct Bf16Policy {
                      weight(row + static_cast<std::size_t>(tower.stride[layer]), column, width));
   }
   // The same for the first layer's inputs: observations, their remainders, 1.
-  DEVICE std::uint32_t first_pair(const FusedTower& tower, int k, int column) const {
+  DEVICE std::uint32_t first_pair(const RolloutTower& tower, int k, int column) const {
     float w[2] = {};
     for (int i = 0; i < 2; ++i) {
       const int input = k + i;
@@ -137,7 +137,7 @@ struct Bf16Policy {
     __syncwarp();
   }
 
-  DEVICE void first_layer(const FusedTower& tower, const std::uint32_t* words, const Obs& obs,
+  DEVICE void first_layer(const RolloutTower& tower, const std::uint32_t* words, const Obs& obs,
                           const Fragment (&input)[2], Fragment (&hidden)[2][kMostTiles]) const {
     UNROLL
     for (int tile = 0; tile < kMostTiles; ++tile) {
@@ -161,7 +161,7 @@ struct Bf16Policy {
   }
 
   // One-hot inputs: rows of the first layer's weights, from global memory.
-  DEVICE void look_up(const FusedTower& tower, const Obs& obs, int tile, float (&sums)[2][2][4]) const {
+  DEVICE void look_up(const RolloutTower& tower, const Obs& obs, int tile, float (&sums)[2][2][4]) const {
     UNROLL
     for (int r = 0; r < 4; ++r) {
       const std::uint32_t row = __shfl_sync(0xffffffffu, obs[0], lane_index() / 4 + 8 * r);

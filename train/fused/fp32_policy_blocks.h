@@ -45,7 +45,7 @@ struct Fp32Policy {
 #ifdef STAMPEDE_BLOCK_KERNELS
   DEVICE void stage(float* shared) const {
     for (int t = 0; t < network.towers; ++t, shared += tower_size()) {
-      const FusedTower& tower = network.tower[t];
+      const RolloutTower& tower = network.tower[t];
       float* to = shared;
       to = copy_rows(to, tower, 0, inputs(), network.hidden1, network.hidden1);
       to = copy_rows(to, tower, 1, network.hidden1, network.hidden2, columns());
@@ -56,7 +56,7 @@ struct Fp32Policy {
 
   // A layer's weights and bias side by side, [in + 1, to_stride]. Columns of the second layer are permuted within their
   // tile so that a lane's columns, 8 apart, are read by two 128-bit loads.
-  DEVICE float* copy_rows(float* to, const FusedTower& tower, int layer, int in, int out, int to_stride) const {
+  DEVICE float* copy_rows(float* to, const RolloutTower& tower, int layer, int in, int out, int to_stride) const {
     for (int e = static_cast<int>(threadIdx.x); e < (in + 1) * to_stride; e += static_cast<int>(blockDim.x)) {
       const int row = e / to_stride, place = e % to_stride;
       const int column = layer == 1 ? place / kTile * kTile + tile_column(place % kTile) : place;
@@ -70,8 +70,8 @@ struct Fp32Policy {
   // behind the first half.
   static DEVICE int tile_column(int place) { return place % 32 / 4 + 8 * (place / 32 * 4 + place % 4); }
 
-  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations only,
-  // so no lane waits between one head and the next first layer.
+  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations
+  // only, so no lane waits between one head and the next first layer.
   DEVICE void evaluate(const float* weights, float* activations, const Obs& obs, Outputs& outputs) const {
     const int width = columns();
     for (int t = 0; t < network.towers; ++t, weights += tower_size()) {
@@ -97,7 +97,7 @@ struct Fp32Policy {
   }
 
   // This lane's column of activations [hidden1, kPitch], four at a time.
-  DEVICE void first_layer(const FusedTower& tower, const float* weights, const Obs& obs, float* activations) const {
+  DEVICE void first_layer(const RolloutTower& tower, const float* weights, const Obs& obs, float* activations) const {
     const float* const bias = weights + inputs() * network.hidden1;
     float x[Shape::kObsWords];
     if constexpr (!Shape::kOneHot) {

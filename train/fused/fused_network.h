@@ -13,7 +13,7 @@ namespace stampede {
 class ActorCritic;
 
 // Offsets in the parameter block: weights [in, out_stride], biases [out_stride].
-struct FusedTower {
+struct RolloutTower {
   std::size_t weight[3], bias[3];
   int stride[3];  // out_stride
 };
@@ -23,7 +23,7 @@ struct FusedNetwork {
   static constexpr int kWidest = 128;
 
   const float* parameters = nullptr;
-  FusedTower tower[2] = {};
+  RolloutTower tower[2] = {};
   int towers = 1;   // 1: shared torso, its head is [policy, value]; 2: actor and critic
   int hidden1 = 0;  // multiples of 8, at most kWidest
   int hidden2 = 0;
