@@ -239,7 +239,8 @@ def main(words):
         (root / "docs/cost_model.md").write_text(document(rows))
         machine = {"sms": SMS, "clock_hz": CLOCK_HZ, "memory_bytes_per_s": MEMORY_BYTES_PER_S,
                    "warp_instructions_per_sm_and_cycle": WARPS_ISSUED, "lanes_per_sm": LANES}
-        text = json.dumps({"machine": machine, "kernels": rows}, indent=1)
+        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+        text = f'{{"machine": {json.dumps(machine)},\n "kernels": {{\n{lines}\n}}}}'
         (root / "bench/results/cost_model.json").write_text(text + "\n")
 
 
