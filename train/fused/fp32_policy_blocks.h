@@ -70,8 +70,8 @@ struct Fp32Policy {
   // behind the first half.
   static DEVICE int tile_column(int place) { return place % 32 / 4 + 8 * (place / 32 * 4 + place % 4); }
 
-  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations only,
-  // so no lane waits between one head and the next first layer.
+  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations
+  // only, so no lane waits between one head and the next first layer.
   DEVICE void evaluate(const float* weights, float* activations, const Obs& obs, Outputs& outputs) const {
     const int width = columns();
     for (int t = 0; t < network.towers; ++t, weights += tower_size()) {
