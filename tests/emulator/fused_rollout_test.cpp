@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "environments/environment_types.h"
+#include "tests/emulator/removed_barriers.h"
 
 namespace stampede {
 namespace {
@@ -94,6 +95,14 @@ TEST(FusedRollout, NoScheduleChangesABit) {
     expect_equal<CartPole>({.environments = 97, .steps = 30}, 2, 2, schedule);
     expect_equal<Pendulum>({.environments = 97, .steps = 5, .shared_torso = false}, 1, 2, schedule);
   }
+}
+
+TEST(RemovedBarriers, OfFusedRollouts) {
+  const FusedCase c{.environments = 65, .steps = 3, .hidden = {128, 128}, .shared_torso = false};
+  const auto launch = [&](const Schedule& schedule) {
+    return RolloutSide<CartPole>(c).collect_fused(2, schedule).extra;
+  };
+  EXPECT_EQ(simt::expect_barriers_are_needed(launch), 4u);
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ TEST_F(Collectors, NetworksThatDoNotFitSayWhy) {
   EXPECT_NE(refusal(with_hidden({60, 64})).find("multiples of 8"), std::string::npos);
   ActorCriticConfig config = with_hidden({64, 64});
   config.network.layer_norm = true;
-  EXPECT_NE(refusal(config).find("layer normalisation"), std::string::npos);
+  EXPECT_NE(refusal(config).find("normalisation of layers"), std::string::npos);
   config.network.layer_norm = false;
   config.continuous = ContinuousPolicy::kBeta;
   EXPECT_NE(refusal(config, "Pendulum-v1").find("gaussian"), std::string::npos);

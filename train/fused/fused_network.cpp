@@ -23,7 +23,7 @@ std::string fused_network_refusal(const ActorCritic& agent) {
     return "of the distributions of continuous actions it has only gaussian";
   }
   for (const LayerLayout& layer : spec.layers()) {
-    if (layer.layer_norm) return "it has no layer normalisation";
+    if (layer.normalized()) return "it has no normalisation of layers";
   }
   if (spec.layers().size() != static_cast<std::size_t>(3 * spec.tower_count())) return "it needs two hidden layers";
   if (!fits(spec.layers()[0].out) || !fits(spec.layers()[1].out)) {
