@@ -154,31 +154,46 @@ void ActorCritic::begin_update(const Stream& stream, const RingView& ring, float
 }
 
 void ActorCritic::reevaluate(const Stream& stream, const RingView& ring, float* ratios) const {
+  reevaluate_all(stream, ring, ratios, ReevaluatedRows::Store::kValue);
+}
+
+void ActorCritic::restate(const Stream& stream, const RingView& ring) const {
+  reevaluate_all(stream, ring, nullptr, ReevaluatedRows::Store::kLogProbAndValue);
+}
+
+void ActorCritic::reevaluate_all(const Stream& stream, const RingView& ring, float* ratios,
+                                 ReevaluatedRows::Store store) const {
   const int rows = (ring.shape.rows + 1) * ring.shape.environments;
   const int groups = gradient_groups(stream, network_.network(), rows);
   for_each_group(stream, rows, groups, [&](int /*group*/, int begin, int end, int worker, const Stream& serial) {
-    reevaluate_tiles(serial, ring, begin, end, worker, ratios, true);
+    reevaluate_tiles(serial, ring, begin, end, worker, ratios, store);
   });
 }
 
 void ActorCritic::reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker,
-                                   float* ratios, bool store_values) const {
+                                   float* ratios, ReevaluatedRows::Store store) const {
   for (int first = begin; first < end; first += tile_rows_) {
     const int count = std::min(tile_rows_, end - first);
     const PolicyTile tile = forward(stream, ring.obs, first, count, worker);
-    reevaluate_rows(stream, layout_, {tile.outputs, ring, ratios, first, count, store_values});
+    reevaluate_rows(stream, layout_, {tile.outputs, ring, ratios, first, count, store});
   }
 }
 
-double ActorCritic::measure_divergence(const Stream& stream, const RingView& ring) const {
+void ActorCritic::request_divergence(const Stream& stream, const RingView& ring) {
   const std::size_t rows = monitor_ratios_.size(), words = static_cast<std::size_t>(ring.shape.record.words);
-  reevaluate_tiles(stream, ring, 0, static_cast<int>(rows), 0, monitor_ratios_.data, false);
-  const std::vector<float> ratios = to_host(stream, monitor_ratios_);
-  std::vector<std::uint32_t> records(rows * words);
-  copy_to_host(stream, records.data(), ring.records, records.size() * sizeof(records[0]));
+  reevaluate_tiles(stream, ring, 0, static_cast<int>(rows), 0, monitor_ratios_.data, ReevaluatedRows::Store::kNothing);
+  ratios_readback_.request(stream, monitor_ratios_);
+  records_readback_.request(stream, View<const std::uint32_t>{ring.records, {rows * words}});
+}
+
+double ActorCritic::take_divergence(const Stream& stream) const {
+  const std::span<const float> ratios = ratios_readback_.wait(stream);
+  const std::span<const std::uint32_t> records = records_readback_.wait(stream);
+  const auto words = static_cast<std::size_t>(ring_.record.words);
+  const auto flags = static_cast<std::size_t>(ring_.record.action_size) + 1;
   double sum = 0.0, count = 0.0;
-  for (std::size_t r = 0; r < rows; ++r) {
-    if (!(records[r * words + static_cast<std::size_t>(ring.shape.record.action_size) + 1] & kValid)) continue;
+  for (std::size_t r = 0; r < ratios.size(); ++r) {
+    if (!(records[r * words + flags] & kValid)) continue;
     sum += static_cast<double>((ratios[r] - 1.0f) - log_of(ratios[r]));
     count += 1.0;
   }
@@ -217,11 +232,17 @@ void ActorCritic::update(const Stream& stream, int groups, float target_kl, floa
   network_.update(stream, groups, learning_rate);
 }
 
-PolicyMetrics ActorCritic::read_metrics(const Stream& stream) {
-  PolicyMetrics metrics = read_policy_metrics(stream, metric_totals_, network_.state());
-  // An update leaves the sum over groups in the first one; a stopped update leaves the groups as they are.
-  const int groups = metrics.stopped || metrics.failed ? last_groups_ : 1;
-  measure_gradient_parts(network_.spec(), to_host(stream, network_.gradient_block(groups)), metrics);
+void ActorCritic::request_metrics(const Stream& stream) {
+  readback_.request(stream, metric_totals_, network_.state_block());
+  // An update leaves the sum over groups in the first one; a stopped update leaves the groups as they are. CUDA has
+  // one.
+  const bool summed = stream.is_cuda() || !(network_.state()->stop || network_.state()->failed);
+  gradients_readback_.request(stream, network_.gradient_block(summed ? 1 : last_groups_));
+}
+
+PolicyMetrics ActorCritic::take_metrics(const Stream& stream) const {
+  PolicyMetrics metrics = policy_metrics(readback_.sums(stream), readback_.state(stream));
+  measure_gradient_parts(network_.spec(), gradients_readback_.wait(stream), metrics);
   return metrics;
 }
 

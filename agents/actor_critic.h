@@ -9,6 +9,7 @@
 
 #include "agents/fused/policy_update.h"
 #include "agents/input_stage.h"
+#include "agents/learner_readback.h"
 #include "agents/normalizer.h"
 #include "agents/policy_metrics.h"
 #include "agents/policy_tile.h"
@@ -76,6 +77,9 @@ class ActorCritic {
   // Values of the rollout's rows and of the head under the present parameters, and how likely these make the actions:
   // pi / pi_old goes to ratios [T * N]. Stream-ordered.
   void reevaluate(const Stream& stream, const RingView& ring, float* ratios) const;
+  // Log-probabilities and values of a rollout as this network gives them, in place of what acting in low precision
+  // stored. Stream-ordered.
+  void restate(const Stream& stream, const RingView& ring) const;
 
   // Gradient of the mean loss of rows [0, size) of obs [M, D] (as in the ring): every group's tiles go forward, through
   // loss(stream, tile) and backward. Returns the number of groups. Stream-ordered.
@@ -103,17 +107,27 @@ class ActorCritic {
   FusedPolicyUpdate* fused() { return fused_ ? &*fused_ : nullptr; }
 
   // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
-  // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Changes nothing; waits for the
-  // stream.
-  double measure_divergence(const Stream& stream, const RingView& ring) const;
-  // Waits for the stream, reads and clears the sums since the last call.
-  PolicyMetrics read_metrics(const Stream& stream);
+  // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Asked for and taken like
+  // metrics, below.
+  void request_divergence(const Stream& stream, const RingView& ring);
+  double take_divergence(const Stream& stream) const;
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  PolicyMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  PolicyMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   const PolicyLayout& layout() const { return layout_; }
   const Space& action() const { return action_; }
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
+  std::uint64_t seed() const { return seed_; }
   ObservationNormalizer& observation_normalizer() { return observations_; }
+  const ObservationNormalizer& observation_normalizer() const { return observations_; }
   RewardScaler& reward_scaler() { return rewards_; }
 
  private:
@@ -125,8 +139,9 @@ class ActorCritic {
   void make_fused(FusedUpdates wanted, int updates, const Stream& stream, Arena& arena);
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
+  void reevaluate_all(const Stream& stream, const RingView& ring, float* ratios, ReevaluatedRows::Store store) const;
   void reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker, float* ratios,
-                        bool store_values) const;
+                        ReevaluatedRows::Store store) const;
   PolicyTile forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const;
   void backward(const Stream& stream, const PolicyTile& tile, int group, int worker);
 
@@ -141,10 +156,13 @@ class ActorCritic {
   PolicyLayout layout_;
   std::vector<Scratch> act_scratch_;    // per worker
   std::vector<Scratch> learn_scratch_;  // per worker
-  View<float> monitor_ratios_;          // of measure_divergence()
+  View<float> monitor_ratios_;          // of request_divergence()
   View<double> group_metrics_;          // [groups, PolicyRowMetrics::kSize]
   View<double> metric_totals_;          // [PolicyRowMetrics::kSize]
   std::optional<FusedPolicyUpdate> fused_;
+  LearnerReadback readback_;
+  Readback<float> gradients_readback_, ratios_readback_;
+  Readback<std::uint32_t> records_readback_;
 };
 
 }  // namespace stampede

@@ -17,6 +17,9 @@ HD float log_sum_exp(const float* x, int n) {
   float maximum = x[0];
   for (int j = 1; j < n; ++j) maximum = x[j] > maximum ? x[j] : maximum;
   float sum = 0.0f;
+#ifdef __CUDA_ARCH__
+#pragma unroll  // where n is a constant, x stays in registers
+#endif
   for (int j = 0; j < n; ++j) sum += exp_of(x[j] - maximum);
   return maximum + log_of(sum);
 }
@@ -34,16 +37,27 @@ HD float categorical_entropy(const float* logits, int n, float normalizer) {
 // Inverse-CDF sample; u uniform in [0, 1).
 HD int sample_categorical(const float* logits, int n, float normalizer, float u) {
   float cumulative = 0.0f;
+  int action = 0;
+#ifdef __CUDA_ARCH__
+#pragma unroll
+#endif
   for (int j = 0; j < n - 1; ++j) {
     cumulative += exp_of(logits[j] - normalizer);
-    if (u < cumulative) return j;
+#ifndef __CUDA_ARCH__
+    if (u < cumulative) break;  // saves exponentials; lanes of a warp would diverge
+#endif
+    action += u < cumulative ? 0 : 1;
   }
-  return n - 1;
+  return action;
 }
 
 HD int argmax(const float* x, int n) {
   int best = 0;
-  for (int j = 1; j < n; ++j) best = x[j] > x[best] ? j : best;
+  float highest = x[0];
+  for (int j = 1; j < n; ++j) {
+    best = x[j] > highest ? j : best;
+    highest = x[j] > highest ? x[j] : highest;
+  }
   return best;
 }
 

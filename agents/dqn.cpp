@@ -290,13 +290,15 @@ void Dqn::update_target(const Stream& stream) {
   polyak_update(stream, network_.parameters(), target_.data, target_.size(), config_.target_tau);
 }
 
-DqnMetrics Dqn::read_metrics(const Stream& stream) {
-  const std::vector<double> sums = to_host(stream, metric_totals_);
-  LearnerState state;
-  copy_to_host(stream, &state, network_.state(), sizeof state);
-  float largest = 0.0f;
-  if (prioritized_) copy_to_host(stream, &largest, prioritized_->maximum().data, sizeof largest);
-  fill_zero(stream, metric_totals_.data, metric_totals_.size() * sizeof(double));
+void Dqn::request_metrics(const Stream& stream) {
+  readback_.request(stream, metric_totals_, network_.state_block());
+  if (prioritized_) largest_priority_.request(stream, prioritized_->maximum());
+}
+
+DqnMetrics Dqn::take_metrics(const Stream& stream) const {
+  const std::span<const double> sums = readback_.sums(stream);
+  const LearnerState state = readback_.state(stream);
+  const float largest = prioritized_ ? largest_priority_.wait(stream)[0] : 0.0f;
   const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
   const auto mean = [&](int metric) { return sums[static_cast<std::size_t>(metric)] / count; };
   const double importance = mean(PriorityRowMetrics::kImportance);

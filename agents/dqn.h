@@ -10,6 +10,7 @@
 #include "agents/dqn_steps.h"
 #include "agents/fused/dqn_update.h"
 #include "agents/input_stage.h"
+#include "agents/learner_readback.h"
 #include "agents/noisy_parameters.h"
 #include "agents/trainable_network.h"
 #include "kernels/space.h"
@@ -89,7 +90,15 @@ class Dqn {
   // Moves the target network towards the online one by target_tau. Stream-ordered.
   void update_target(const Stream& stream);
 
-  DqnMetrics read_metrics(const Stream& stream);
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  DqnMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  DqnMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
@@ -146,6 +155,8 @@ class Dqn {
   View<double> group_metrics_;                        // [groups, PriorityRowMetrics::kSize]
   View<double> metric_totals_;                        // [PriorityRowMetrics::kSize]
   std::optional<FusedDqn> fused_;                     // on CUDA where it fits
+  LearnerReadback readback_;
+  Readback<float> largest_priority_;
 };
 
 }  // namespace stampede

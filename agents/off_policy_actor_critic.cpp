@@ -113,12 +113,14 @@ void OffPolicyActorCritic::add_metrics(const Stream& stream) const {
   add_group_metrics(stream, group_metrics_.data, groups_, metrics_, metric_totals_.data);
 }
 
-OffPolicyMetrics OffPolicyActorCritic::read_sums(const Stream& stream) {
-  const std::vector<double> sums = to_host(stream, metric_totals_);
-  LearnerState critic, actor;
-  copy_to_host(stream, &critic, critic_.network().state(), sizeof critic);
-  copy_to_host(stream, &actor, actor_.state(), sizeof actor);
-  fill_zero(stream, metric_totals_.data, metric_totals_.size() * sizeof(double));
+void OffPolicyActorCritic::request_metrics(const Stream& stream) {
+  readback_.request(stream, metric_totals_, critic_.network().state_block());
+  actor_state_.request(stream, actor_.state_block());
+}
+
+OffPolicyMetrics OffPolicyActorCritic::take_sums(const Stream& stream) const {
+  const std::span<const double> sums = readback_.sums(stream);
+  const LearnerState critic = readback_.state(stream), actor = actor_state_.wait(stream)[0];
   const double count = std::max(1.0, sums[CriticRowMetrics::kCount]);
   return {sums[CriticRowMetrics::kLoss] / count,
           sums[CriticRowMetrics::kQ] / count,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agents/input_stage.h"
+#include "agents/learner_readback.h"
 #include "agents/off_policy_act.h"
 #include "agents/replay_batch.h"
 #include "agents/tiles.h"
@@ -43,6 +44,9 @@ class OffPolicyActorCritic {
                      float actor_rate) = 0;
   // Derives what a checkpoint does not keep.
   virtual void refresh(const Stream& stream);
+
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  virtual void request_metrics(const Stream& stream);
 
   TrainableNetwork& actor() { return actor_; }
   TwinCritic& critic() { return critic_; }
@@ -87,8 +91,8 @@ class OffPolicyActorCritic {
   // From d_policy to the actor's gradients.
   void backward_policy(const Stream& stream, const Tile& tile, const Scratch& scratch);
   void add_metrics(const Stream& stream) const;
-  // Waits for the stream, reads and clears the sums.
-  OffPolicyMetrics read_sums(const Stream& stream);
+  // What the latest request_metrics() asked for; waits for its copies alone.
+  OffPolicyMetrics take_sums(const Stream& stream) const;
 
   ActionCode code_;
   RingShape shape_;
@@ -101,6 +105,10 @@ class OffPolicyActorCritic {
   Transitions batch_;               // [B]
   View<double> group_metrics_;      // [groups, CriticRowMetrics and the method's]
   View<double> metric_totals_;
+
+ private:
+  LearnerReadback readback_;
+  Readback<LearnerState> actor_state_;
 };
 
 }  // namespace stampede

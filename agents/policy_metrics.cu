@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/buffer.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -36,7 +35,7 @@ Part part_of(const std::string& tensor) {
   return starts("torso.") && !starts("torso.policy.") ? Part::kTorso : Part::kActor;
 }
 
-double squared_norm(const TensorLayout& tensor, std::size_t stride, const std::vector<float>& gradients) {
+double squared_norm(const TensorLayout& tensor, std::size_t stride, std::span<const float> gradients) {
   double sum = 0.0;
   for (int r = 0; r < tensor.rows; ++r) {
     for (int c = 0; c < std::max(tensor.columns, 1); ++c) {
@@ -58,16 +57,12 @@ void finish_minibatch_metrics(const Stream& stream, const MetricGroups& metrics,
   for_each_index(stream, 1, FinishMetricsOp{metrics, target_kl, state});
 }
 
-PolicyMetrics read_policy_metrics(const Stream& stream, View<double> totals, const LearnerState* device_state) {
-  const std::vector<double> sums = to_host(stream, totals);
-  LearnerState state;
-  copy_to_host(stream, &state, device_state, sizeof state);
+PolicyMetrics policy_metrics(std::span<const double> sums, const LearnerState& state) {
   const double count = std::max(1.0, sums[PolicyRowMetrics::kCount]);
   const auto mean = [&](int k) { return sums[static_cast<std::size_t>(k)] / count; };
   const auto variance = [&](int first, int second) { return mean(second) - mean(first) * mean(first); };
   const double spread = variance(PolicyRowMetrics::kTarget, PolicyRowMetrics::kTargetSquared);
   const double residual = variance(PolicyRowMetrics::kResidual, PolicyRowMetrics::kResidualSquared);
-  fill_zero(stream, totals.data, totals.size() * sizeof(double));
   return {.policy_loss = mean(PolicyRowMetrics::kPolicyLoss),
           .value_loss = mean(PolicyRowMetrics::kValueLoss),
           .entropy = mean(PolicyRowMetrics::kEntropy),
@@ -83,7 +78,7 @@ PolicyMetrics read_policy_metrics(const Stream& stream, View<double> totals, con
           .failed = state.failed != 0};
 }
 
-void measure_gradient_parts(const NetworkSpec& spec, const std::vector<float>& gradients, PolicyMetrics& metrics) {
+void measure_gradient_parts(const NetworkSpec& spec, std::span<const float> gradients, PolicyMetrics& metrics) {
   double squares[3] = {};
   for (const TensorLayout& tensor : spec.tensors()) {
     squares[static_cast<int>(part_of(tensor.name))] += squared_norm(tensor, spec.parameter_count(), gradients);

@@ -3,7 +3,7 @@
 // host.
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "agents/losses/policy_loss.h"
 #include "agents/networks/network_spec.h"
@@ -40,11 +40,11 @@ struct MetricGroups {
 // minibatch's mean KL exceeds 1.5 target_kl (0 = never). Stream-ordered.
 void finish_minibatch_metrics(const Stream& stream, const MetricGroups& metrics, float target_kl, LearnerState* state);
 
-// The means of the sums, which are cleared; without gradient norms of parts. Waits for the stream.
-PolicyMetrics read_policy_metrics(const Stream& stream, View<double> totals, const LearnerState* state);
+// The means of the sums [PolicyRowMetrics::kSize]; without gradient norms of parts.
+PolicyMetrics policy_metrics(std::span<const double> sums, const LearnerState& state);
 
 // Norms of the gradient's parts: what only the policy, only the value and both read. gradients: [groups,
 // parameter_count], whose sum over groups is the gradient.
-void measure_gradient_parts(const NetworkSpec& spec, const std::vector<float>& gradients, PolicyMetrics& metrics);
+void measure_gradient_parts(const NetworkSpec& spec, std::span<const float> gradients, PolicyMetrics& metrics);
 
 }  // namespace stampede

@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "agents/policy_choice.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -30,26 +31,20 @@ struct ChooseOp {
   }
 
   HD float discrete(const float* logits, int i, std::uint32_t* record) const {
-    const int n = layout.action.count;
-    const float normalizer = log_sum_exp(logits, n);
-    const int action =
-        greedy ? argmax(logits, n)
-               : sample_categorical(logits, n, normalizer, uniform_float(key.lane_word(static_cast<std::uint32_t>(i))));
-    record[0] = static_cast<std::uint32_t>(action);
-    return logits[action] - normalizer;
+    const CategoricalChoice choice =
+        choose_categorical(logits, layout.action.count, key.lane_word(static_cast<std::uint32_t>(i)), greedy);
+    record[0] = static_cast<std::uint32_t>(choice.action);
+    return choice.log_prob;
   }
 
   HD float gaussian(const float* means, int i, std::uint32_t* record, float* extra) const {
     Rng rng(key, static_cast<std::uint32_t>(i));
     float log_prob = 0.0f;
     for (int k = 0; k < layout.action.size; ++k) {
-      const float log_sigma = layout.log_sigma[k];
-      const std::uint32_t first = rng.next_word(), second = rng.next_word();
-      const float action = greedy ? means[k] : fused(exp_of(log_sigma), standard_normal(first, second), means[k]);
-      const float bounded = clamp(action, layout.action.low[k], layout.action.high[k]);
-      record[k] = float_bits(bounded);
-      if (extra) extra[RolloutExtra::kAction + k] = action;
-      log_prob += gaussian_log_prob((action - means[k]) * exp_of(-log_sigma), log_sigma);
+      const GaussianChoice choice = choose_gaussian(means[k], layout.log_sigma[k], rng, greedy);
+      record[k] = float_bits(clamp(choice.action, layout.action.low[k], layout.action.high[k]));
+      if (extra) extra[RolloutExtra::kAction + k] = choice.action;
+      log_prob += choice.log_prob;
     }
     return log_prob;
   }
@@ -100,11 +95,13 @@ struct Reevaluation {
   }
   HD bool in_head(int r) const { return rows.begin + r >= rows.ring.shape.rows * rows.ring.shape.environments; }
   HD void finish(int r, float log_prob) const {
-    rows.ratios[rows.begin + r] = exp_of(log_prob - extra(r)[RolloutExtra::kLogProb]);
+    float& stored = extra(r)[RolloutExtra::kLogProb];
+    if (rows.ratios != nullptr) rows.ratios[rows.begin + r] = exp_of(log_prob - stored);
+    if (rows.store == ReevaluatedRows::Store::kLogProbAndValue) stored = log_prob;
     store_value(r);
   }
   HD void store_value(int r) const {
-    if (rows.store_values) extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column];
+    if (rows.store != ReevaluatedRows::Store::kNothing) extra(r)[RolloutExtra::kValue] = output(r)[layout.value_column];
   }
 };
 

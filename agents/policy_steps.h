@@ -26,14 +26,16 @@ void choose_actions(const Stream& stream, const PolicyLayout& layout, const Poli
 void store_values(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows);
 
 // A rollout's rows [begin, begin + rows), flat in the ring, under newer outputs [rows, output_stride]:
-// pi(action) / pi_old(action) goes to ratios [T * N], and with store_values their values replace kValue. Rows of the
-// head slot have no ratio. Stream-ordered.
+// pi(action) / pi_old(action) goes to ratios [T * N] unless null, and what `store` says to the ring. Rows of the head
+// slot have neither ratio nor log-probability. Stream-ordered.
 struct ReevaluatedRows {
+  enum class Store { kNothing, kValue, kLogProbAndValue };
+
   const float* outputs;
   RingView ring;
   float* ratios;
   int begin, rows;
-  bool store_values;
+  Store store;
 };
 void reevaluate_rows(const Stream& stream, const PolicyLayout& layout, const ReevaluatedRows& rows);
 

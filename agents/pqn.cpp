@@ -150,12 +150,12 @@ void Pqn::update_target(const Stream& stream, std::uint64_t updates) {
   polyak_update(stream, network_.parameters(), target_.data, target_.size(), config_.target_tau);
 }
 
-PqnMetrics Pqn::read_metrics(const Stream& stream) {
-  const std::vector<double> sums = to_host(stream, metric_totals_);
-  LearnerState state;
-  copy_to_host(stream, &state, network_.state(), sizeof state);
+void Pqn::request_metrics(const Stream& stream) { readback_.request(stream, metric_totals_, network_.state_block()); }
+
+PqnMetrics Pqn::take_metrics(const Stream& stream) const {
+  const std::span<const double> sums = readback_.sums(stream);
+  const LearnerState state = readback_.state(stream);
   const double count = std::max(1.0, sums[DqnRowMetrics::kCount]);
-  fill_zero(stream, metric_totals_.data, metric_totals_.size() * sizeof(double));
   return {sums[DqnRowMetrics::kLoss] / count,
           sums[DqnRowMetrics::kQ] / count,
           sums[DqnRowMetrics::kAbsoluteError] / count,

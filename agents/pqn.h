@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agents/input_stage.h"
+#include "agents/learner_readback.h"
 #include "agents/pqn_steps.h"
 #include "agents/trainable_network.h"
 #include "kernels/space.h"
@@ -69,8 +70,15 @@ class Pqn {
   // the permutations and times the target network. Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float learning_rate);
 
-  // Waits for the stream, reads and clears the iteration's sums.
-  PqnMetrics read_metrics(const Stream& stream);
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  PqnMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  PqnMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
@@ -101,6 +109,7 @@ class Pqn {
   View<std::int32_t> valid_rows_, count_scratch_;
   View<double> group_metrics_;  // [groups, DqnRowMetrics::kSize]
   View<double> metric_totals_;  // [DqnRowMetrics::kSize]
+  LearnerReadback readback_;
 };
 
 }  // namespace stampede

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "agents/row_metrics_blocks.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -42,6 +43,12 @@ struct AddGroupsOp {
 }  // namespace
 
 void add_row_metrics(const Stream& stream, const float* metrics, int rows, int width, double* totals) {
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    return launch_blocks(stream, static_cast<unsigned>(width), kReduceLanes, 0,
+                         RowMetricsKernel{metrics, rows, totals});
+  }
+#endif
   for_each_index(stream, width, AddMetricsOp{metrics, rows, totals});
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums per-row metrics of a tile in an order that depends on the number of rows alone.
+// Sums per-row metrics of a tile in an order that depends on the number of rows and the kind of device alone.
 #pragma once
 
 #include "kernels/stream.h"

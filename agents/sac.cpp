@@ -173,13 +173,18 @@ void Sac::update_targets(const Stream& stream) {
   critic_.update_target(stream, tau_);
 }
 
-SacMetrics Sac::read_metrics(const Stream& stream) {
-  SacMetrics metrics{read_sums(stream)};
+void Sac::request_metrics(const Stream& stream) {
+  OffPolicyActorCritic::request_metrics(stream);
+  temperature_.request_alpha(stream);
+}
+
+SacMetrics Sac::take_metrics(const Stream& stream) const {
+  SacMetrics metrics{take_sums(stream)};
   const std::vector<double>& sums = metrics.policy_sums;
   metrics.policy_loss = sums[SacRowMetrics::kPolicyLoss] / metrics.count;
   metrics.entropy = -sums[SacRowMetrics::kLogProb] / metrics.count;
   metrics.value_loss = sums[SacRowMetrics::kValueLoss] / metrics.count;
-  metrics.alpha = temperature_.read_alpha(stream);
+  metrics.alpha = temperature_.take_alpha(stream);
   return metrics;
 }
 

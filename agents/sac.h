@@ -44,7 +44,14 @@ class Sac final : public OffPolicyActorCritic {
   // sample. Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float critic_rate,
              float actor_rate) override;
-  SacMetrics read_metrics(const Stream& stream);
+  void request_metrics(const Stream& stream) override;
+  // What the latest request asked for; waits for its copies alone.
+  SacMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  SacMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   TwinCritic* value() { return value_ ? &*value_ : nullptr; }
   Temperature& temperature() { return temperature_; }

@@ -102,12 +102,17 @@ void SacDiscrete::improve_policy(const Stream& stream, const UniformSampler& sam
   backward_policy(stream, tile, s);
 }
 
-SacDiscreteMetrics SacDiscrete::read_metrics(const Stream& stream) {
-  SacDiscreteMetrics metrics{read_sums(stream)};
+void SacDiscrete::request_metrics(const Stream& stream) {
+  OffPolicyActorCritic::request_metrics(stream);
+  temperature_.request_alpha(stream);
+}
+
+SacDiscreteMetrics SacDiscrete::take_metrics(const Stream& stream) const {
+  SacDiscreteMetrics metrics{take_sums(stream)};
   const std::vector<double>& sums = metrics.policy_sums;
   metrics.policy_loss = sums[SacRowMetrics::kPolicyLoss] / metrics.count;
   metrics.entropy = -sums[SacRowMetrics::kLogProb] / metrics.count;
-  metrics.alpha = temperature_.read_alpha(stream);
+  metrics.alpha = temperature_.take_alpha(stream);
   return metrics;
 }
 

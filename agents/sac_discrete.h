@@ -41,7 +41,14 @@ class SacDiscrete final : public OffPolicyActorCritic {
   // sample. Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float critic_rate,
              float actor_rate) override;
-  SacDiscreteMetrics read_metrics(const Stream& stream);
+  void request_metrics(const Stream& stream) override;
+  // What the latest request asked for; waits for its copies alone.
+  SacDiscreteMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  SacDiscreteMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   Temperature& temperature() { return temperature_; }
 

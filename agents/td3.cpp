@@ -149,8 +149,8 @@ void Td3::update_targets(const Stream& stream) {
   follow(stream, actor_.spec(), actor_.parameters(), actor_target_.data, tau_);
 }
 
-Td3Metrics Td3::read_metrics(const Stream& stream) {
-  Td3Metrics metrics{read_sums(stream)};
+Td3Metrics Td3::take_metrics(const Stream& stream) const {
+  Td3Metrics metrics{take_sums(stream)};
   const std::vector<double>& sums = metrics.policy_sums;
   metrics.policy_loss = sums[Td3RowMetrics::kPolicyLoss] / std::max(1.0, sums[Td3RowMetrics::kCount]);
   return metrics;

@@ -48,7 +48,13 @@ class Td3 final : public OffPolicyActorCritic {
   // counts from 0 and keys the sample. Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float critic_rate,
              float actor_rate) override;
-  Td3Metrics read_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  Td3Metrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  Td3Metrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   View<float> actor_target() const { return actor_target_; }
   const ExplorationNoise& noise() const { return noise_; }

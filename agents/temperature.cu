@@ -59,12 +59,6 @@ void Temperature::refresh(const Stream& stream) {
   for_each_index(stream, 1, ExponentialOp{log_alpha_.data, alpha_.data});
 }
 
-float Temperature::read_alpha(const Stream& stream) const {
-  float alpha = 0.0f;
-  copy_to_host(stream, &alpha, alpha_.data, sizeof alpha);
-  return alpha;
-}
-
 void Temperature::update(const Stream& stream, const double* log_prob_sums, int stride, int groups, int rows,
                          float learning_rate) {
   if (!config_.automatic) return;

@@ -6,6 +6,7 @@
 #include "agents/losses/temperature_loss.h"
 #include "kernels/arena.h"
 #include "kernels/optimizer.h"
+#include "kernels/readback.h"
 
 namespace stampede {
 
@@ -24,8 +25,9 @@ class Temperature {
   void refresh(const Stream& stream);
   // alpha in device memory, [1].
   const float* alpha() const { return alpha_.data; }
-  // Waits for the stream.
-  float read_alpha(const Stream& stream) const;
+  // Asks for alpha, and hands over what the latest request asked for; only the second waits, for that copy alone.
+  void request_alpha(const Stream& stream) { readback_.request(stream, alpha_); }
+  float take_alpha(const Stream& stream) const { return readback_.wait(stream)[0]; }
   // One step on the mean of log pi over `rows` rows, whose sums lie at log_prob_sums[g * stride] for `groups` groups.
   // Does nothing when alpha is fixed. Stream-ordered.
   void update(const Stream& stream, const double* log_prob_sums, int stride, int groups, int rows, float learning_rate);
@@ -43,6 +45,7 @@ class Temperature {
   View<float> log_alpha_, first_moment_, second_moment_, gradient_, scratch_;  // [16], log alpha first
   View<float> alpha_;                                                          // [1]
   View<LearnerState> state_;
+  Readback<float> readback_;
 };
 
 }  // namespace stampede

@@ -165,13 +165,16 @@ void Trpo::accumulate_critic_tile(const Stream& stream, int begin, int rows, int
                   critic_groups_.data + group * TrpoCriticMetrics::kSize);
 }
 
-TrpoMetrics Trpo::read_metrics(const Stream& stream) {
-  const TrustRegionTotals t = to_host(stream, region_.totals())[0];
-  const std::vector<double> critic = to_host(stream, critic_totals_);
-  LearnerState learner;
-  copy_to_host(stream, &learner, agent_.network().state(), sizeof learner);
-  fill_zero(stream, region_.totals().data, sizeof t);
-  fill_zero(stream, critic_totals_.data, critic_totals_.size() * sizeof(double));
+void Trpo::request_metrics(const Stream& stream) {
+  readback_.request(stream, critic_totals_, agent_.network().state_block());
+  region_readback_.request(stream, region_.totals());
+  fill_zero(stream, region_.totals().data, sizeof(TrustRegionTotals));
+}
+
+TrpoMetrics Trpo::take_metrics(const Stream& stream) const {
+  const TrustRegionTotals t = region_readback_.wait(stream)[0];
+  const std::span<const double> critic = readback_.sums(stream);
+  const LearnerState learner = readback_.state(stream);
   const double updates = std::max(1.0, t.updates), rows = std::max(1.0, t.rows);
   const auto variance = [&](double sum, double squares) { return squares / rows - (sum / rows) * (sum / rows); };
   const double spread = variance(t.target, t.target_squared), error = variance(t.error, t.error_squared);

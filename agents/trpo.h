@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agents/actor_critic.h"
+#include "agents/learner_readback.h"
 #include "agents/trpo_steps.h"
 #include "agents/trust_region.h"
 
@@ -62,8 +63,15 @@ class Trpo {
   // Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, const TrpoSchedule& schedule);
 
-  // Waits for the stream, reads and clears the sums since the last call.
-  TrpoMetrics read_metrics(const Stream& stream);
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  TrpoMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  TrpoMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
 
   ActorCritic& actor_critic() { return agent_; }
   const ActorCritic& actor_critic() const { return agent_; }
@@ -96,6 +104,8 @@ class Trpo {
   std::vector<Scratch> critic_scratch_;  // per worker
   View<double> critic_groups_;           // [groups, TrpoCriticMetrics::kSize]
   View<double> critic_totals_;           // [TrpoCriticMetrics::kSize]
+  LearnerReadback readback_;             // of the critic
+  Readback<TrustRegionTotals> region_readback_;
 };
 
 }  // namespace stampede

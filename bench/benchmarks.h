@@ -12,5 +12,7 @@ void register_tabular_benchmarks();
 void register_async_benchmarks();
 void register_process_benchmarks();
 void register_sac_benchmarks();
+void register_gpu_facts();
+void register_cuda_training_benchmarks();
 
 }  // namespace stampede

@@ -2,9 +2,11 @@
 // Environment steps per second: dynamics, Philox resets, observations, rewards and flags written into a ring.
 #include <benchmark/benchmark.h>
 
+#include <string_view>
 #include <thread>
 
 #include "bench/benchmarks.h"
+#include "kernels/graph.h"
 #include "kernels/launch.h"
 #include "replay/trajectory_ring.h"
 #include "sim/registry.h"
@@ -44,11 +46,10 @@ struct RandomActionOp {
 
 class EnvRun {
  public:
-  EnvRun(const EnvEntry& entry, int environments) : arena_(Device{}) {
+  EnvRun(const EnvEntry& entry, int environments, const Stream& stream) : arena_(stream.device()) {
     build(entry, environments);
     arena_.allocate("benchmark");
     build(entry, environments);
-    const Stream stream = Stream::cpu();
     env_->reset(stream, ring_->obs(0));
     for (int t = 0; t <= kRows; ++t) draw_actions(stream, t, static_cast<std::uint64_t>(t));
   }
@@ -88,10 +89,34 @@ class EnvRun {
 
 void bench_env(benchmark::State& state, const std::string& id, int environments, int threads, bool random_policy) {
   const EnvRegistry registry = builtin_environments();
-  EnvRun run(registry.find(id), environments);
   const Stream stream = Stream::cpu(threads);
+  EnvRun run(registry.find(id), environments, stream);
   for (auto _ : state) run.step(stream, random_policy);
   state.SetItemsProcessed(state.iterations() * environments);
+}
+
+// Whole turns of the ring as one graph, launched again and again.
+void bench_env_on_cuda(benchmark::State& state, const std::string& id, int environments, bool random_policy) {
+  const EnvRegistry registry = builtin_environments();
+  const Stream stream = Stream::cuda();
+  EnvRun run(registry.find(id), environments, stream);
+  Graph graph(stream, true);
+  const auto turn = [&] {
+    graph.run([&] {
+      for (int t = 0; t < kRows; ++t) run.step(stream, random_policy);
+    });
+  };
+  for (auto _ : state) {
+    for (int k = 0; k < 4; ++k) turn();
+    stream.synchronize();
+  }
+  state.SetItemsProcessed(state.iterations() * 4 * kRows * environments);
+}
+
+void add_on_cuda(const std::string& id, int environments, bool random_policy) {
+  const std::string name =
+      "cuda/env/" + id + "/" + std::to_string(environments) + (random_policy ? "/random_policy" : "");
+  benchmark::RegisterBenchmark(name.c_str(), bench_env_on_cuda, id, environments, random_policy)->UseRealTime();
 }
 
 void add(const std::string& id, int environments, int threads, bool random_policy) {
@@ -113,6 +138,12 @@ void register_env_benchmarks() {
   for (int power = 0; power <= 18; power += 2) {
     if (power != 12) add("CartPole-v1", 1 << power, 1, false);
     if (power >= 10 && cores > 1) add("CartPole-v1", 1 << power, cores, false);
+  }
+  if (!cuda_unavailable_reason().empty()) return;
+  for (int power = 10; power <= 22; power += 2) add_on_cuda("CartPole-v1", 1 << power, false);
+  add_on_cuda("CartPole-v1", 1 << 20, true);
+  for (const EnvEntry& entry : registry.entries()) {
+    if (std::string_view(entry.spec.id) != "CartPole-v1") add_on_cuda(entry.spec.id, 1 << 18, false);
   }
 }
 

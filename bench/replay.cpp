@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sampling a full replay memory of 2^20 CartPole transitions on one core, with the gather of both observations.
+// Sampling a full replay memory of 2^20 CartPole transitions on one core or on a GPU, with the gather of both
+// observations.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "agents/input_stage.h"
 #include "bench/benchmarks.h"
+#include "kernels/graph.h"
 #include "replay/prioritized_sampler.h"
 #include "replay/transitions.h"
 #include "sim/registry.h"
@@ -15,17 +17,18 @@
 namespace stampede {
 namespace {
 
-// Rows that a learner takes at a time.
+// Rows that a learner takes at a time; a GPU takes the batch.
 constexpr int kTile = 256;
 constexpr int kEnvironments = 16, kRows = (1 << 20) / kEnvironments;
 
 class ReplayRun {
  public:
-  ReplayRun(int batch, bool prioritized)
+  ReplayRun(int batch, bool prioritized, const Stream& stream)
       : batch_(batch),
-        stream_(Stream::cpu()),
+        tile_(stream.is_cuda() ? batch : kTile),
+        stream_(stream),
         spec_(4, false, {{"q", {64}, Activation::kRelu, {{"q", 2, 1.0f}}}}, {}),
-        arena_(Device{}) {
+        arena_(stream.device()) {
     build();
     arena_.allocate("benchmark");
     build();
@@ -34,8 +37,8 @@ class ReplayRun {
 
   void uniform(std::uint64_t update) {
     const UniformSampler sampler{ring_->view(), sample_window(*ring_), key(update), 1};
-    for (int tile = 0; tile < batch_; tile += kTile) {
-      const int rows = std::min(kTile, batch_ - tile);
+    for (int tile = 0; tile < batch_; tile += tile_) {
+      const int rows = std::min(tile_, batch_ - tile);
       sample_transitions(stream_, sampler, 0.99f, tile, rows, transitions_.from(tile));
       gather(tile, rows);
     }
@@ -44,8 +47,8 @@ class ReplayRun {
   // The errors come from the rewards' neighbours in memory: any numbers do, as long as they differ.
   void prioritized(std::uint64_t update) {
     sampler_->sample(stream_, key(update), 0.4f, batch_, transitions_.indices, weights_.data);
-    for (int tile = 0; tile < batch_; tile += kTile) {
-      const int rows = std::min(kTile, batch_ - tile);
+    for (int tile = 0; tile < batch_; tile += tile_) {
+      const int rows = std::min(tile_, batch_ - tile);
       fold_transitions(stream_, ring_->view(), 1, 0.99f, rows, transitions_.from(tile));
       gather(tile, rows);
     }
@@ -66,12 +69,12 @@ class ReplayRun {
     next_observations_ = InputRows::take(spec_, batch_, arena_);
   }
 
-  // Random actions; then every row gets a priority of its own.
+  // Random actions, always the first one on CUDA; then every row gets a priority of its own.
   void fill(bool prioritized) {
     env_->reset(stream_, ring_->obs(0));
     for (int row = 0; row < kRows + 100; ++row) {
       const int slot = ring_->slot(row);
-      for (int i = 0; i < kEnvironments; ++i) {
+      for (int i = 0; i < kEnvironments && !stream_.is_cuda(); ++i) {
         const std::size_t word = static_cast<std::size_t>(i * ring_->shape().record.words);
         ring_->records(slot)[word] = key(static_cast<std::uint64_t>(row)).lane_word(static_cast<std::uint32_t>(i)) & 1;
       }
@@ -98,7 +101,7 @@ class ReplayRun {
 
   static RandomKey key(std::uint64_t row) { return {1, row, Purpose::kReplaySample}; }
 
-  int batch_;
+  int batch_, tile_;
   Stream stream_;
   NetworkSpec spec_;
   Arena arena_;
@@ -112,17 +115,33 @@ class ReplayRun {
 };
 
 void bench_uniform(benchmark::State& state, int batch) {
-  ReplayRun run(batch, false);
+  ReplayRun run(batch, false, Stream::cpu());
   std::uint64_t update = 0;
   for (auto _ : state) run.uniform(update++);
   state.SetItemsProcessed(state.iterations() * batch);
 }
 
 void bench_prioritized(benchmark::State& state, int batch) {
-  ReplayRun run(batch, true);
+  ReplayRun run(batch, true, Stream::cpu());
   std::uint64_t update = 1'000'000;
   for (auto _ : state) run.prioritized(update++);
   state.SetItemsProcessed(state.iterations() * batch);
+}
+
+// Sixteen batches between two waits, each a graph.
+void bench_replay_on_cuda(benchmark::State& state, int batch, bool prioritized) {
+  const Stream stream = Stream::cuda();
+  ReplayRun run(batch, prioritized, stream);
+  Graph graph(stream, true);
+  std::uint64_t update = 1'000'000;
+  for (auto _ : state) {
+    for (int k = 0; k < 16; ++k) {
+      graph.run([&] { prioritized ? run.prioritized(update++) : run.uniform(update++); });
+    }
+    stream.synchronize();
+  }
+  state.SetItemsProcessed(state.iterations() * 16 * batch);
+  state.counters["graph_nodes"] = graph.nodes();
 }
 
 }  // namespace
@@ -132,6 +151,10 @@ void register_replay_benchmarks() {
     const std::string size = std::to_string(batch);
     benchmark::RegisterBenchmark(("replay/uniform/" + size).c_str(), bench_uniform, batch);
     benchmark::RegisterBenchmark(("replay/per/" + size).c_str(), bench_prioritized, batch);
+    if (!cuda_unavailable_reason().empty()) continue;
+    benchmark::RegisterBenchmark(("cuda/replay/uniform/" + size).c_str(), bench_replay_on_cuda, batch, false)
+        ->UseRealTime();
+    benchmark::RegisterBenchmark(("cuda/replay/per/" + size).c_str(), bench_replay_on_cuda, batch, true)->UseRealTime();
   }
 }
 

@@ -65,6 +65,7 @@ void free_memory(Device device, void* memory) noexcept {
 
 void copy_to_host(const Stream& stream, void* host, const void* device, std::size_t bytes) {
   if (bytes == 0) return;
+  stream.count_host_wait();
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     const auto handle = static_cast<cudaStream_t>(stream.handle());
@@ -73,12 +74,12 @@ void copy_to_host(const Stream& stream, void* host, const void* device, std::siz
     return;
   }
 #endif
-  static_cast<void>(stream);
   std::memcpy(host, device, bytes);
 }
 
 void copy_to_device(const Stream& stream, void* device, const void* host, std::size_t bytes) {
   if (bytes == 0) return;
+  stream.count_host_wait();
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     const auto handle = static_cast<cudaStream_t>(stream.handle());
@@ -87,7 +88,6 @@ void copy_to_device(const Stream& stream, void* device, const void* host, std::s
     return;
   }
 #endif
-  static_cast<void>(stream);
   std::memcpy(device, host, bytes);
 }
 

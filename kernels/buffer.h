@@ -18,7 +18,8 @@ namespace stampede {
 void* allocate_memory(Device device, std::size_t bytes);
 void free_memory(Device device, void* memory) noexcept;
 
-// Bytes from device to host (the only way down; waits for the stream) and from host to device.
+// Bytes from device to host (the only way down beside kernels/readback.h) and from host to device. Both wait for the
+// stream.
 void copy_to_host(const Stream& stream, void* host, const void* device, std::size_t bytes);
 void copy_to_device(const Stream& stream, void* device, const void* host, std::size_t bytes);
 // Between two blocks of the stream's device; stream-ordered; the ranges must not overlap.

@@ -98,6 +98,11 @@ void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = k
 // CUDA streams only; its plain CPU twin stands beside each functor.
 template <class F>
 void launch_blocks(const Stream& stream, unsigned grid, unsigned block, std::size_t shared, const F& functor) {
+  constexpr std::size_t kGranted = 48 * 1024;  // what a kernel gets without asking
+  if (shared > kGranted) {
+    CUDA_CHECK(cudaFuncSetAttribute(block_kernel<F>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    static_cast<int>(shared)));
+  }
   block_kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream.handle())>>>(functor);
   CUDA_CHECK(cudaGetLastError());
 }

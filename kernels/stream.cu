@@ -9,32 +9,40 @@
 
 namespace stampede {
 
-Stream::Stream(Device device, int threads, std::shared_ptr<void> handle)
-    : device_(device), threads_(threads), handle_(std::move(handle)) {}
+Stream::Shared::~Shared() {
+#ifdef __CUDACC__
+  if (handle != nullptr) cudaStreamDestroy(static_cast<cudaStream_t>(handle));
+#endif
+}
+
+Stream::Stream(Device device, int threads, std::shared_ptr<Shared> shared)
+    : device_(device), threads_(threads), shared_(std::move(shared)) {}
 
 Stream Stream::cpu(int threads) {
   if (threads < 1 || threads > 1024) {
     throw UsageError("threads: " + std::to_string(threads) + " is out of range [1, 1024]");
   }
-  return Stream(Device{}, threads, nullptr);
+  return Stream(Device{}, threads, std::make_shared<Shared>());
 }
 
 Stream Stream::cuda(int device_index) {
 #ifdef __CUDACC__
   CUDA_CHECK(cudaSetDevice(device_index));
+  auto shared = std::make_shared<Shared>();
   cudaStream_t created = nullptr;
   CUDA_CHECK(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking));
-  std::shared_ptr<void> handle(created, [](void* s) { cudaStreamDestroy(static_cast<cudaStream_t>(s)); });
-  return Stream({DeviceKind::kCuda, device_index}, 1, std::move(handle));
+  shared->handle = created;
+  return Stream({DeviceKind::kCuda, device_index}, 1, std::move(shared));
 #else
   static_cast<void>(device_index);
   throw RuntimeError("device cuda: " + cuda_unavailable_reason());
 #endif
 }
 
-Stream Stream::serial() const { return is_cuda() ? *this : Stream(device_, 1, nullptr); }
+Stream Stream::serial() const { return is_cuda() ? *this : Stream(device_, 1, shared_); }
 
 void Stream::synchronize() const {
+  count_host_wait();
 #ifdef __CUDACC__
   if (is_cuda()) CUDA_CHECK(cudaStreamSynchronize(static_cast<cudaStream_t>(handle())));
 #endif

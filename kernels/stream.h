@@ -2,6 +2,8 @@
 // A stream is the unit of order: work enqueued on one stream runs in the order it was enqueued.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "kernels/device.h"
@@ -20,7 +22,7 @@ class Stream {
   bool is_cuda() const { return device_.is_cuda(); }
   int threads() const { return threads_; }
   // The cudaStream_t of a CUDA stream, null on a CPU.
-  void* handle() const { return handle_.get(); }
+  void* handle() const { return shared_->handle; }
 
   // The same order on the calling thread alone: what runs inside a parallel region. A CUDA stream is returned
   // unchanged.
@@ -28,12 +30,23 @@ class Stream {
   // Returns when everything enqueued has finished. Throws RuntimeError if any of it failed.
   void synchronize() const;
 
+  // How often the host has waited for this stream: copies to and from the host, and synchronize(). Counted on a CPU
+  // too, where waiting costs nothing, so that a test without a GPU can tell that an iteration of training never waits.
+  std::int64_t host_waits() const { return shared_->host_waits.load(std::memory_order_relaxed); }
+  // For what waits.
+  void count_host_wait() const { shared_->host_waits.fetch_add(1, std::memory_order_relaxed); }
+
  private:
-  Stream(Device device, int threads, std::shared_ptr<void> handle);
+  struct Shared {
+    ~Shared();
+    void* handle = nullptr;
+    std::atomic<std::int64_t> host_waits{0};
+  };
+  Stream(Device device, int threads, std::shared_ptr<Shared> shared);
 
   Device device_;
   int threads_;
-  std::shared_ptr<void> handle_;
+  std::shared_ptr<Shared> shared_;  // with all copies
 };
 
 }  // namespace stampede

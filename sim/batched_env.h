@@ -78,6 +78,24 @@ struct EnvBatch {
     E::reset(params, s, rng);
     return s;
   }
+  // One step of environment i. record [action..., reward, flags, unused...] holds the action on entry; the flags are
+  // also returned. Unused words get the flags again: a constant there would split gcc's group of stores.
+  HD std::uint32_t advance(const RandomKey& key, std::int32_t limit, int i, State& s, std::int32_t& steps, float& total,
+                           std::uint32_t (&record)[kRecord.words]) const {
+    Action action;
+    __builtin_memcpy(&action, record, sizeof action);
+    Rng rng(key, first + static_cast<std::uint32_t>(i));
+    const StepResult result = E::step(params, s, action, rng);
+    ++steps;
+    total += result.reward;
+    const std::uint32_t flags = kValid | (result.terminated ? kTerminated : 0u) | (steps >= limit ? kTruncated : 0u);
+    record[kActionWords] = float_bits(result.reward);
+#pragma GCC unroll 32
+    for (int w = kActionWords + 1; w < kRecord.words; ++w) record[w] = flags;
+    return flags;
+  }
+  // The step after which an episode is truncated.
+  HD std::int32_t last_step() const { return time_limit == kNoTimeLimit ? 0x7FFFFFFF : time_limit; }
   HD void start_lane(int i, const State& s, std::uint32_t* obs) const {
     state.store(i, s);
     needs_reset[i] = 0;
@@ -138,30 +156,22 @@ struct StepOp {
     std::uint32_t* const records = row.records;
     std::uint32_t* const obs = static_cast<std::uint32_t*>(row.next_obs);
     const RandomKey key{b.seed, row.row, Purpose::kEnvironmentStep};
-    const std::int32_t limit = b.time_limit == kNoTimeLimit ? 0x7FFFFFFF : b.time_limit;
+    const std::int32_t limit = b.last_step();
     STAMPEDE_INDEPENDENT
     for (int i = begin; i < end; ++i) {
       typename Batch::State s = b.state.load(i);
       std::uint32_t* const record = records + static_cast<std::size_t>(i) * kWords;
-      typename Batch::Action action;
-      std::uint32_t action_words[Batch::kActionWords];
-#pragma GCC unroll 32
-      for (int w = 0; w < Batch::kActionWords; ++w) action_words[w] = record[w];
-      __builtin_memcpy(&action, action_words, sizeof action);
-      Rng rng(key, b.first + static_cast<std::uint32_t>(i));
-      const StepResult result = E::step(b.params, s, action, rng);
-      b.state.store(i, s);
-      const std::int32_t elapsed = b.elapsed[i] + 1;
-      b.elapsed[i] = elapsed;
-      b.episode_return[i] += result.reward;
-      const std::uint32_t end_flags = (result.terminated ? kTerminated : 0u) | (elapsed >= limit ? kTruncated : 0u);
-      b.needs_reset[i] = end_flags != 0;
-      // The whole record is stored, the action too: a store with gaps would not vectorise.
-      // Unused words get the flags again: a constant there would split the group of stores.
       std::uint32_t stored[kWords];
-      for (int w = 0; w < kWords; ++w) stored[w] = end_flags | kValid;
-      __builtin_memcpy(stored, &action, sizeof action);
-      stored[Batch::kActionWords] = float_bits(result.reward);
+#pragma GCC unroll 32
+      for (int w = 0; w < Batch::kActionWords; ++w) stored[w] = record[w];
+      std::int32_t elapsed = b.elapsed[i];
+      float episode_return = b.episode_return[i];
+      const std::uint32_t flags = b.advance(key, limit, i, s, elapsed, episode_return, stored);
+      b.state.store(i, s);
+      b.elapsed[i] = elapsed;
+      b.episode_return[i] = episode_return;
+      b.needs_reset[i] = (flags & kEpisodeEnd) != 0;
+      // The whole record is stored, the action too: a store with gaps would not vectorise.
 #pragma GCC unroll 32
       for (int w = 0; w < kWords; ++w) record[w] = stored[w];
       E::observe(b.params, s, ObsWriter(obs + static_cast<std::size_t>(i) * Batch::kObsWords));
@@ -267,6 +277,9 @@ class BatchedEnv final : public VectorEnv {
     copy_to_device(stream, batch_.episode_return + index, &zero, sizeof zero);
     for_each_index(stream, 1, ObserveOp<E>{batch_, index, static_cast<std::uint32_t*>(obs)});
   }
+
+  // What kernels that step this batch themselves work on.
+  const EnvBatch<E>& batch() const { return batch_; }
 
   View<std::byte> checkpoint_bytes() const override {
     return {reinterpret_cast<std::byte*>(memory_.data), {memory_.size() * sizeof(std::uint32_t)}};

@@ -13,23 +13,27 @@ EpisodeRecorder::EpisodeRecorder(int environments, Arena& arena)
       episodes_(arena.take<Episode>(static_cast<std::size_t>(segments_) * kEpisodesKept)),
       counts_(arena.take<std::uint32_t>(static_cast<std::size_t>(segments_))) {}
 
-std::vector<Episode> EpisodeRecorder::drain(const Stream& stream, std::int64_t* finished) const {
-  const std::vector<std::uint32_t> counts = to_host(stream, counts_);
+void EpisodeRecorder::request(const Stream& stream) {
+  counts_readback_.request(stream, counts_);
+  episodes_readback_.request(stream, episodes_);
+  fill_zero(stream, counts_.data, counts_.size() * sizeof(std::uint32_t));
+}
+
+std::vector<Episode> EpisodeRecorder::take(const Stream& stream, std::int64_t* finished) const {
+  const std::span<const std::uint32_t> counts = counts_readback_.wait(stream);
+  const std::span<const Episode> episodes = episodes_readback_.wait(stream);
   std::int64_t total = 0;
-  for (const std::uint32_t count : counts) total += count;
-  if (finished != nullptr) *finished = total;
-  std::vector<Episode> drained;
-  if (total == 0) return drained;
-  const std::vector<Episode> all = to_host(stream, episodes_);
+  std::vector<Episode> taken;
   for (std::size_t s = 0; s < counts.size(); ++s) {
-    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(s * kEpisodesKept);
-    drained.insert(drained.end(), begin, begin + std::min<std::uint32_t>(counts[s], kEpisodesKept));
+    total += counts[s];
+    const auto kept = episodes.subspan(s * kEpisodesKept, std::min<std::uint32_t>(counts[s], kEpisodesKept));
+    taken.insert(taken.end(), kept.begin(), kept.end());
   }
-  std::sort(drained.begin(), drained.end(), [](const Episode& a, const Episode& b) {
+  if (finished != nullptr) *finished = total;
+  std::sort(taken.begin(), taken.end(), [](const Episode& a, const Episode& b) {
     return std::tie(a.row, a.environment) < std::tie(b.row, b.environment);
   });
-  fill_zero(stream, counts_.data, counts_.size() * sizeof(std::uint32_t));
-  return drained;
+  return taken;
 }
 
 }  // namespace stampede

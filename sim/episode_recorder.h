@@ -7,6 +7,7 @@
 
 #include "kernels/arena.h"
 #include "kernels/hd.h"
+#include "kernels/readback.h"
 #include "kernels/stream.h"
 
 namespace stampede {
@@ -45,14 +46,23 @@ class EpisodeRecorder {
 
   EpisodeRecorderView view() const { return {episodes_.data, counts_.data}; }
 
-  // Moves the kept episodes to the host, ordered by (row, environment), and forgets them. `finished` gets the number of
-  // episodes that ended since the last drain, kept or not. Waits for the stream.
-  std::vector<Episode> drain(const Stream& stream, std::int64_t* finished) const;
+  // Asks for the kept episodes, which are forgotten on the device; waits for nothing.
+  void request(const Stream& stream);
+  // Those of the latest request, ordered by (row, environment). `finished` gets the number of episodes that ended
+  // before it and since the request before, kept or not. Waits for the request's copies alone.
+  std::vector<Episode> take(const Stream& stream, std::int64_t* finished) const;
+  // Both at once; waits for the stream.
+  std::vector<Episode> drain(const Stream& stream, std::int64_t* finished) {
+    request(stream);
+    return take(stream, finished);
+  }
 
  private:
   int segments_;
   View<Episode> episodes_;
   View<std::uint32_t> counts_;
+  Readback<Episode> episodes_readback_;
+  Readback<std::uint32_t> counts_readback_;
 };
 
 }  // namespace stampede

@@ -45,7 +45,7 @@ class VectorEnv {
 
   // Everything a checkpoint must keep to continue bit for bit.
   virtual View<std::byte> checkpoint_bytes() const = 0;
-  const EpisodeRecorder& episodes() const { return episodes_; }
+  EpisodeRecorder& episodes() { return episodes_; }
 
  protected:
   VectorEnv(const EnvSpec& spec, int size, Arena& arena) : spec_(spec), size_(size), episodes_(size, arena) {}

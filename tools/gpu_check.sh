@@ -4,10 +4,12 @@
 # Runs from a bundle (tools/gpu_bundle.sh) or from a checkout, which it builds. No step's failure stops the next one.
 set -uo pipefail
 
-usage="usage: gpu_check.sh OUT
-Writes to OUT: machine.txt parity.txt traces.txt bench.json train_ppo.json train_dqn.json tools.txt summary.json.
+usage="usage: gpu_check.sh [--part N] OUT
+N = 1: parity, graphs, training    2: benchmarks, time to solve    3: compute-sanitizer, ncu    none: all, each shorter
+Writes to OUT: machine.txt parity.txt traces.txt bench.json runs.json tools.txt summary.json.
 Ends within 9 minutes. Exit code 0 when no step failed; steps that this machine cannot run are 'unavailable'."
 total_seconds=530
+part=0  # 0: all
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 steps=""  # of summary.json
 failures=0
@@ -16,7 +18,7 @@ gpu=""  # empty when a GPU can be used, else the reason
 say() { echo "gpu_check: $*" >&2; }
 
 json_text() {
-  printf '%s' "$1" | tr '\n\t\r' '   ' | tr -d '\000-\037' | sed 's/\\/\\\\/g; s/"/\\"/g' | cut -c1-400
+  printf '%s' "$1" | tr '\n\t\r' '   ' | tr -d '\000-\037' | cut -c1-400 | sed 's/\\/\\\\/g; s/"/\\"/g'
 }
 
 record() {  # NAME STATUS SECONDS DETAIL
@@ -98,12 +100,16 @@ find_gpu() {
   fi
 }
 
+share() {  # SECONDS OF A PART: fewer where one run does all parts
+  ((part == 0)) && echo $(($1 / 2)) || echo "$1"
+}
+
 parity_tests() {
-  local tests=$bin/stampede_tests filter='*Parity*:*Cuda*:*Philox*:*Math*'
+  local tests=$bin/stampede_tests filter='*Parity*:*Cuda*:*Philox*:*Math*:-GraphParity.*'
   [[ -x $tests ]] || { record parity unavailable 0 "stampede_tests is not here"; return; }
   # Golden data is found beside the bundle only by a program that looks there.
-  ! grep -q STAMPEDE_SOURCE_DIR "$tests" || filter+=':*Golden*'
-  run_step parity 150 "$out/parity.txt" '^\[  (PASSED|FAILED|SKIPPED)' "$tests" "--gtest_filter=$filter" --gtest_color=no
+  ! grep -q STAMPEDE_SOURCE_DIR "$tests" || filter="*Golden*:$filter"
+  run_step parity "$(share 200)" "$out/parity.txt" '^\[  (PASSED|FAILED|SKIPPED)' "$tests" "--gtest_filter=$filter" --gtest_color=no
 }
 
 environment_ids() { "$bin/stampede" list 2>/dev/null | grep -oE '\b[A-Z][A-Za-z0-9]+-v[0-9]+\b' | sort -u; }
@@ -130,57 +136,164 @@ compare_traces() {
   record traces "$status" $((SECONDS - begin)) "$different of $count environments differ or fail"
 }
 
+# Every algorithm with and without CUDA graphs in one process; prints the nodes of its graph.
+graph_tests() {
+  local tests=$bin/stampede_tests
+  [[ -x $tests ]] || { record graph_tests unavailable 0 "stampede_tests is not here"; return; }
+  [[ -z $gpu ]] || { record graph_tests unavailable 0 "$gpu"; return; }
+  run_step graph_tests "$(share 200)" "$out/parity.txt" '^\[  (PASSED|FAILED|SKIPPED)' "$tests" \
+    '--gtest_filter=GraphParity.*' --gtest_color=no
+}
+
+# What a checkpoint keeps behind its header, which names the configuration.
+state_hash() {  # FILE
+  local header
+  header=$(od -An -tu8 -N8 "$1" | tr -d ' ') && tail -c "+$((header + 9))" "$1" | sha256sum | cut -c1-16
+}
+
+# Whole runs with and without graphs end in the same bytes.
+compare_graphs() {
+  local begin=$SECONDS algorithm env graphs folder count=0 different=0
+  [[ -z $gpu ]] || { record graphs unavailable 0 "$gpu"; return; }
+  folder=$(mktemp -d)
+  for algorithm in ppo a2c dqn per_dqn sac; do
+    env=CartPole-v1
+    [[ $algorithm != sac ]] || env=Pendulum-v1
+    local -A hash=()
+    for graphs in true false; do
+      limited 40 "$bin/stampede" train $algorithm $env seed=1001 total_steps=4000 eval_episodes=10 --device cuda \
+        cuda_graph=$graphs --quiet --out "$folder/$algorithm-$graphs" >/dev/null 2>>"$out/tools.txt"
+      hash[$graphs]=$(state_hash "$folder/$algorithm-$graphs/checkpoint.safetensors" 2>/dev/null) || hash[$graphs]=failed
+    done
+    echo "$algorithm with graphs ${hash[true]} without ${hash[false]}" >>"$out/traces.txt"
+    count=$((count + 1))
+    [[ ${hash[true]} == "${hash[false]}" && ${hash[true]} != failed ]] || different=$((different + 1))
+  done
+  rm -rf "$folder"
+  local status=passed
+  ((different == 0)) || status=failed
+  record graphs $status $((SECONDS - begin)) "$different of $count algorithms differ or fail with and without CUDA graphs"
+}
+
+origin() { sed -n 's/^commit: //p' "$here/origin.txt" 2>/dev/null | cut -c1-12; }
+
 benchmarks() {
-  local begin=$SECONDS code bench=$bin/stampede_bench filter="cuda"
+  local begin=$SECONDS code bench=$bin/stampede_bench name seconds rates
   [[ -x $bench ]] || { record bench unavailable 0 "stampede_bench is not here"; return; }
   [[ -z $gpu ]] || { record bench unavailable 0 "$gpu"; return; }
-  "$bench" --benchmark_list_tests 2>/dev/null | grep -q "$filter" || filter="env/|mlp/"
-  limited 150 "$bench" "--benchmark_filter=$filter" --benchmark_min_time=0.2 --benchmark_format=json \
-    >"$out/bench.json" 2>>"$out/tools.txt"
+  name=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+  seconds=$(share 300)
+  limited "$seconds" "$bench" --benchmark_filter='^cuda/' --benchmark_min_time=0.2 --benchmark_out="$out/bench.json" \
+    --benchmark_out_format=json --benchmark_context=gpu="${name:-unknown}",commit="$(origin)" >>"$out/tools.txt" 2>&1
   code=$?
-  record bench "$(status_of $code)" $((SECONDS - begin)) "$(grep -c items_per_second "$out/bench.json") rates, filter $filter"
+  rates=$(grep -c items_per_second "$out/bench.json")
+  ((code != 0 || rates > 0)) || code=1
+  record bench "$(status_of $code)" $((SECONDS - begin)) "$rates rates"
+}
+
+run_lines=""  # of runs.json
+line="" took=0
+
+# One run; its result goes to $line and its wall time to $took (milliseconds).
+timed_run() {  # SECONDS, ARGUMENTS OF stampede train...
+  local limit=$1 folder start=${EPOCHREALTIME/[.,]/} code
+  shift
+  folder=$(mktemp -d)
+  line=$(limited "$limit" "$bin/stampede" train "$@" --device cuda --quiet --json --out "$folder/run" 2>>"$out/tools.txt")
+  code=$?
+  took=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+  rm -rf "$folder"
+  return $code
 }
 
 train() {  # ALGORITHM
-  local begin=$SECONDS code folder errors
+  local begin=$SECONDS code
   [[ -z $gpu ]] || { record "train_$1" unavailable 0 "$gpu"; return; }
-  folder=$(mktemp -d)
-  errors=$folder/stderr
-  limited 80 "$bin/stampede" train "$1" CartPole-v1 seed=1 total_steps=100000 --device cuda --json --out "$folder/run" \
-    >"$out/train_$1.json" 2>"$errors"
+  timed_run 80 "$1" CartPole-v1 seed=1 total_steps=100000
   code=$?
-  local detail
-  detail=$(tail -c 400 "$errors")
-  ((code != 0)) || detail=$(cat "$out/train_$1.json")
-  record "train_$1" "$(status_of $code)" $((SECONDS - begin)) "$detail"
+  record "train_$1" "$(status_of $code)" $((SECONDS - begin)) "$took ms; $line"
+}
+
+start_up() {
+  local begin=$SECONDS k best=""
+  [[ -z $gpu ]] || { record start_up unavailable 0 "$gpu"; return; }
+  for k in 1 2 3; do
+    timed_run 30 ppo CartPole-v1 total_steps=1 eval_episodes=1 || { record start_up failed $((SECONDS - begin)) ""; return; }
+    [[ -n $best ]] && ((best <= took)) || best=$took
+  done
+  record start_up passed $((SECONDS - begin)) "process start to the end of the first PPO update: $best ms, best of $k"
+}
+
+# Wall times of whole processes until CartPole's threshold holds for two evaluations.
+time_to_solve() {  # ALGORITHM
+  local begin=$SECONDS seed times="" solved=0
+  [[ -z $gpu ]] || { record "solve_$1" unavailable 0 "$gpu"; return; }
+  for ((seed = 1; seed <= 20; ++seed)); do
+    timed_run 20 "$1" CartPole-v1 seed=$seed --stop-at 475 || break
+    run_lines+="${run_lines:+,
+}$line"
+    [[ $line =~ \"solved_at_step\":[0-9] ]] || continue
+    solved=$((solved + 1))
+    times+="$took"$'\n'
+  done
+  printf '{"runs": [\n%s\n]}\n' "$run_lines" >"$out/runs.json"
+  local median
+  median=$(sort -n <<<"${times%$'\n'}" | sed -n "$(((solved + 1) / 2))p")
+  record "solve_$1" "$( ((solved > 0)) && echo passed || echo failed)" $((SECONDS - begin)) \
+    "$solved of 20 seeds, median process time ${median:-none} ms"
+}
+
+memory() {
+  local begin=$SECONDS folder run used=0 now
+  [[ -z $gpu ]] || { record memory unavailable 0 "$gpu"; return; }
+  type -P nvidia-smi >/dev/null || { record memory unavailable 0 "nvidia-smi is not here"; return; }
+  folder=$(mktemp -d)
+  limited 20 "$bin/stampede" train ppo CartPole-v1 num_envs=8192 rollout_steps=128 total_steps=1000000000 --device cuda \
+    --quiet --out "$folder/run" >/dev/null 2>&1 &
+  run=$!
+  for now in 1 2 3 4 5 6; do
+    sleep 1
+    now=$(nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2>/dev/null | head -n 1)
+    [[ ! $now =~ ^[0-9]+$ ]] || ((now <= used)) || used=$now
+  done
+  kill "$run" 2>/dev/null
+  wait "$run" 2>/dev/null
   rm -rf "$folder"
+  record memory "$( ((used > 0)) && echo passed || echo unavailable)" $((SECONDS - begin)) \
+    "$used MiB of the GPU in use while PPO trains 8192 x 128"
 }
 
-nvidia_tool() {  # NAME
+nvidia_tool() {  # PROGRAM, STEP
   PATH=$PATH:/usr/local/cuda/bin
-  [[ -z $gpu ]] || { record "$1" unavailable 0 "$gpu"; return 1; }
-  type -P "$1" >/dev/null || { record "$1" unavailable 0 "not installed"; return 1; }
+  [[ -z $gpu ]] || { record "$2" unavailable 0 "$gpu"; return 1; }
+  type -P "$1" >/dev/null || { record "$2" unavailable 0 "$1 is not installed"; return 1; }
 }
 
-sanitizer() {
-  local begin=$SECONDS output
-  nvidia_tool compute-sanitizer || return
-  output=$(limited 90 compute-sanitizer --tool memcheck "$bin/stampede_tests" \
-    '--gtest_filter=KernelParity.CountsAndScans:KernelParity.OptimizerSteps:EnvironmentParity.*' 2>&1)
-  printf '== compute-sanitizer\n%s\n' "$output" | tail -n 200 >>"$out/tools.txt"
-  local status=unavailable
-  ! grep -q 'ERROR SUMMARY: 0 errors' <<<"$output" || status=passed
-  ! grep -qE 'ERROR SUMMARY: [1-9]|Invalid __' <<<"$output" || status=failed
-  record compute-sanitizer "$status" $((SECONDS - begin)) "$(grep -E 'ERROR SUMMARY|rror' <<<"$output" | tail -n 1)"
-}
-
-profiler() {
+sanitizer() {  # TOOL
   local begin=$SECONDS output status=unavailable
-  nvidia_tool ncu || return
-  output=$(limited 60 ncu --launch-count 12 --metrics gpu__time_duration.sum "$bin/stampede_tests" \
-    --gtest_filter=KernelParity.MatrixProducts 2>&1)
-  printf '== ncu\n%s\n' "$output" | tail -n 200 >>"$out/tools.txt"
-  ! grep -q 'gpu__time_duration' <<<"$output" || status=passed
+  nvidia_tool compute-sanitizer "$1" || return
+  output=$(limited "$(share 120)" compute-sanitizer --tool "$1" "$bin/stampede_tests" \
+    '--gtest_filter=KernelParity.CountsAndScans:KernelParity.OptimizerSteps:EnvironmentParity.*:*Fused*Cuda*' 2>&1)
+  printf '== compute-sanitizer %s\n%s\n' "$1" "$output" | tail -n 100 >>"$out/tools.txt"
+  ! grep -q 'ERROR SUMMARY: 0 errors' <<<"$output" || status=passed
+  ! grep -qE 'RACECHECK SUMMARY: 0 hazards' <<<"$output" || status=passed
+  ! grep -qE 'ERROR SUMMARY: [1-9]|SUMMARY: [1-9][0-9]* hazard|Invalid __' <<<"$output" || status=failed
+  record "$1" "$status" $((SECONDS - begin)) "$(grep -E 'SUMMARY|rror' <<<"$output" | tail -n 1)"
+}
+
+# The fused kernels while PPO and DQN train; where a build has none, whichever kernels come.
+profiler() {
+  local begin=$SECONDS output status=unavailable algorithm folder
+  nvidia_tool ncu ncu || return
+  folder=$(mktemp -d)
+  for algorithm in ppo dqn; do
+    output=$(limited "$(share 60)" ncu --kernel-name-base demangled --kernel-name 'regex:Fused|Rollout|Update|Gradient' \
+      --launch-count 6 --set full "$bin/stampede" train $algorithm CartPole-v1 num_envs=4096 total_steps=600000 \
+      cuda_graph=false eval_episodes=1 --device cuda --quiet --out "$folder/$algorithm" 2>&1)
+    printf '== ncu %s\n%s\n' "$algorithm" "$output" | tail -n 400 >>"$out/tools.txt"
+    ! grep -q 'Duration' <<<"$output" || status=passed
+  done
+  rm -rf "$folder"
   record ncu "$status" $((SECONDS - begin)) "$(grep -E 'ERR|==ERROR' <<<"$output" | tail -n 1)"
 }
 
@@ -191,10 +304,17 @@ write_summary() {
     $usable "$(json_text "$gpu")" "$failures" "$SECONDS" "$steps" >"$out/summary.json"
 }
 
+in_part() { ((part == 0 || part == $1)); }
+
 main() {
+  if [[ ${1:-} == --part ]]; then
+    [[ ${2:-} == [123] ]] || { echo "$usage" >&2; exit 2; }
+    part=$2
+    shift 2
+  fi
   [[ $# == 1 && $1 != -* ]] || { echo "$usage" >&2; exit 2; }
   mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 1
-  rm -f "$out"/{machine,parity,traces,tools}.txt "$out"/{bench,train_ppo,train_dqn,summary}.json
+  rm -f "$out"/{machine,parity,traces,tools}.txt "$out"/{bench,runs,summary}.json
   trap write_summary EXIT
   machine_facts
   if ! find_programs; then
@@ -203,13 +323,25 @@ main() {
     exit 1
   fi
   find_gpu
-  parity_tests
-  compare_traces
-  benchmarks
-  train ppo
-  train dqn
-  sanitizer
-  profiler
+  if in_part 1; then
+    parity_tests
+    graph_tests
+    compare_traces
+    compare_graphs
+    train ppo
+    train dqn
+  fi
+  if in_part 2; then
+    benchmarks
+    start_up
+    memory
+    time_to_solve ppo
+    time_to_solve dqn
+  fi
+  if in_part 3; then
+    for tool in memcheck racecheck initcheck synccheck; do sanitizer $tool; done
+    profiler
+  fi
   ((failures == 0))
 }
 

@@ -7,6 +7,7 @@ usage: tools/readme_tables.py [--check] [ROOT]      --check: change nothing, exi
 A block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`. Two kinds of JSON are read:
   Google Benchmark's ({"context": ..., "benchmarks": [...]}), one row per benchmark: median of the repetitions and spread;
   results of `train --json` ({"runs": [...]} or a list), one row per algorithm, environment and budget, over seeds.
+bench/results/gpu*.json, which are bench.json and runs.json of tools/gpu_check.sh, fill the blocks about GPUs alone.
 """
 import json
 import math
@@ -38,10 +39,25 @@ HEADLINES = {
     "solve/dqn/CartPole-v1": "CartPole solved by DQN, whole process, median of 10 seeds",
 }
 
+GPU_HEADLINES = {
+    "cuda/env/CartPole-v1/1048576": "CartPole, 2^20 environments, steps and restarts written to the ring",
+    "cuda/train/ppo/CartPole-v1/8192": "PPO CartPole, 8192 x 128, 4 epochs x 4 minibatches, two nets 64-64, fp32",
+    "cuda/train/ppo/CartPole-v1/8192/shared_torso": "the same with a shared torso",
+    "cuda/train/a2c/CartPole-v1/8192": "A2C CartPole, 8192 environments, two nets 64-64",
+    "cuda/train/dqn/CartPole-v1/4096/8192": "DQN updates, each with a step of 4096 environments, batch 8192, net 64-64",
+    "cuda/train/per_dqn/CartPole-v1/4096/4096": "DQN updates with prioritised replay of 1M, batch 4096",
+    "cuda/train/sac/Pendulum-v1/1024/256": "SAC updates, each with a step of 1024 environments, batch 256, nets 64-64",
+    "cuda/replay/per/4096": "prioritised replay: sample, gather, update priorities, batch 4096 of 1M",
+    "cuda/facts/graph_node": "nodes of a CUDA graph, one after the other",
+    "cuda/facts/grid_barrier": "barriers across the grid",
+}
 
-def read_results(folder):
+
+def read_results(folder, on_gpu):
     benchmarks, runs = [], []
     for path in sorted(folder.glob("**/*.json")):
+        if path.name.startswith("gpu") != on_gpu:
+            continue
         data = json.loads(path.read_text())
         if isinstance(data, dict) and "benchmarks" in data:
             benchmarks.append((path, data))
@@ -98,19 +114,30 @@ def speed_table(benchmarks):
     return "\n".join(lines).rstrip() or NOT_MEASURED
 
 
-def headline_table(benchmarks):
+def solve_rows(runs):
+    groups = {}
+    for run in runs:
+        if run.get("solved_at_step") is not None:
+            groups.setdefault((run["algo"], run["env"]), []).append(run)
+    return [f"| {env} solved by {algo}, training time, median of {len(group)} seeds | "
+            f"{with_unit(statistics.median(run['seconds_train'] for run in group), 's')} |"
+            for (algo, env), group in sorted(groups.items())]
+
+
+def headline_table(benchmarks, headlines, more=()):
     measured = {}
     for _, data in benchmarks:
         for name, rows in group_repetitions(data["benchmarks"]).items():
             measured[short_name(name)] = rows
     lines = []
-    for name, words in HEADLINES.items():
+    for name, words in headlines.items():
         if name not in measured:
             continue
         seconds = [row["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}[row["time_unit"]] for row in measured[name]]
         rates = [row["items_per_second"] for row in measured[name] if "items_per_second" in row]
         by_time = not rates or name.split("/")[0] in ("startup", "solve")
         lines.append(f"| {words} | {with_unit(statistics.median(seconds if by_time else rates), 's' if by_time else '/s')} |")
+    lines += more
     return "\n".join(["| what | measured |", "|---|---|", *lines]) if lines else NOT_MEASURED
 
 
@@ -143,10 +170,13 @@ def main(arguments):
     check = "--check" in arguments
     rest = [argument for argument in arguments if argument != "--check"]
     root = pathlib.Path(rest[0]) if rest else pathlib.Path(__file__).resolve().parent.parent
-    benchmarks, runs = read_results(root / "bench" / "results")
+    benchmarks, runs = read_results(root / "bench" / "results", on_gpu=False)
+    gpu_benchmarks, gpu_runs = read_results(root / "bench" / "results", on_gpu=True)
     documents = {
-        "README.md": {"headline": headline_table(benchmarks)},
-        "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs)},
+        "README.md": {"headline": headline_table(benchmarks, HEADLINES),
+                      "gpu": headline_table(gpu_benchmarks, GPU_HEADLINES, solve_rows(gpu_runs))},
+        "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs),
+                            "gpu": speed_table(gpu_benchmarks)},
     }
     differing = []
     for name, blocks in documents.items():

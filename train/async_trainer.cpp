@@ -129,11 +129,13 @@ std::int64_t AsyncTrainer::env_steps() {
   return rows() - finished_;
 }
 
-TrainerMetrics AsyncTrainer::read_metrics() {
+TrainerMetrics AsyncTrainer::take_metrics() {
   drain_episodes();
   TrainerMetrics metrics;
   metrics.episodes = std::move(pending_);
   metrics.finished_episodes = pending_finished_;
+  metrics.rows = rows();
+  metrics.env_steps = metrics.rows - finished_;
   pending_.clear();
   pending_finished_ = 0;
   metrics.failed = shared().failed();

@@ -25,7 +25,8 @@ class AsyncTrainer : public Trainer {
   std::int64_t rows_per_iteration() const override { return rollouts_ * rollout_rows(); }
   std::int64_t updates() const override { return shared().updates(); }
   std::int64_t env_steps() override;
-  TrainerMetrics read_metrics() override;
+  void request_metrics() override {}  // between iterations, everything is on the host
+  TrainerMetrics take_metrics() override;
   EvaluationResult evaluate(std::uint64_t seed, EvaluationMode mode) override;
   std::vector<StateBlock> state_blocks(bool with_replay) override;
   StateCounters state_counters() override;

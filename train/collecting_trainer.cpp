@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "kernels/error.h"
 #include "train/env_blocks.h"
@@ -45,6 +46,7 @@ void CollectingTrainer::build() {
   ring_ = std::make_unique<TrajectoryRing>(shape_, replay_arena_);
   build_agent();
   evaluator_ = std::make_unique<Evaluator>(entry_, env_parameters_, eval_episodes_, eval_arena_);
+  built();
 }
 
 void CollectingTrainer::measure() {
@@ -73,12 +75,27 @@ int CollectingTrainer::act_rows() const {
                   std::min(env_block_size(stream_, eval_episodes_), eval_episodes_));
 }
 
-void CollectingTrainer::drain_episodes() {
+void CollectingTrainer::request_episodes() {
+  take_episodes();
+  env_->episodes().request(stream_);
+  episodes_requested_ = true;
+}
+
+void CollectingTrainer::take_episodes() {
+  if (!std::exchange(episodes_requested_, false)) return;
   std::int64_t finished = 0;
-  std::vector<Episode> drained = env_->episodes().drain(stream_, &finished);
-  pending_.insert(pending_.end(), drained.begin(), drained.end());
-  pending_finished_ += finished;
+  const std::vector<Episode> taken = env_->episodes().take(stream_, &finished);
+  pending_.episodes.insert(pending_.episodes.end(), taken.begin(), taken.end());
+  pending_.finished_episodes += finished;
   finished_ += finished;
+  if (!metrics_rows_) return;
+  pending_.rows = *std::exchange(metrics_rows_, std::nullopt);
+  pending_.env_steps = pending_.rows - finished_;
+}
+
+void CollectingTrainer::drain_episodes() {
+  request_episodes();
+  take_episodes();
 }
 
 std::int64_t CollectingTrainer::env_steps() {
@@ -86,14 +103,16 @@ std::int64_t CollectingTrainer::env_steps() {
   return rows() - finished_;
 }
 
-TrainerMetrics CollectingTrainer::read_metrics() {
-  drain_episodes();
-  TrainerMetrics metrics;
-  metrics.episodes = std::move(pending_);
-  metrics.finished_episodes = pending_finished_;
-  pending_.clear();
-  pending_finished_ = 0;
-  read_agent_metrics(metrics);
+void CollectingTrainer::request_metrics() {
+  request_episodes();
+  metrics_rows_ = rows();
+  request_agent_metrics();
+}
+
+TrainerMetrics CollectingTrainer::take_metrics() {
+  take_episodes();
+  TrainerMetrics metrics = std::exchange(pending_, {});
+  take_agent_metrics(metrics);
   return metrics;
 }
 

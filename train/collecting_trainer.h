@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "replay/trajectory_ring.h"
 #include "train/trainer.h"
@@ -17,7 +18,8 @@ class CollectingTrainer : public Trainer {
   std::int64_t rows() const override { return ring_head_ * environments_; }
   std::int64_t updates() const override { return updates_; }
   std::int64_t env_steps() override;
-  TrainerMetrics read_metrics() override;
+  void request_metrics() override;
+  TrainerMetrics take_metrics() override;
   EvaluationResult evaluate(std::uint64_t seed, EvaluationMode mode) override;
   std::vector<StateBlock> state_blocks(bool with_replay) override;
   StateCounters state_counters() override;
@@ -30,10 +32,14 @@ class CollectingTrainer : public Trainer {
 
   // Makes the agent on agent_arena_. Called after env_ and ring_ exist.
   virtual void build_agent() = 0;
+  // After every build: env_, ring_ and the agent exist.
+  virtual void built() {}
   // Fresh parameters.
   virtual void initialize_agent() = 0;
   virtual void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const = 0;
-  virtual void read_agent_metrics(TrainerMetrics& metrics) = 0;
+  // The agent's half of request_metrics() and take_metrics(); metrics.rows says where schedules stood.
+  virtual void request_agent_metrics() = 0;
+  virtual void take_agent_metrics(TrainerMetrics& metrics) = 0;
   virtual std::vector<StateBlock> agent_blocks() = 0;
   virtual void agent_restored() = 0;
 
@@ -63,6 +69,8 @@ class CollectingTrainer : public Trainer {
 
  private:
   void build();
+  void request_episodes();
+  void take_episodes();
   void drain_episodes();
 
   const EnvEntry& entry_;
@@ -72,9 +80,10 @@ class CollectingTrainer : public Trainer {
   std::unique_ptr<Evaluator> evaluator_;
   Arena env_arena_, replay_arena_, eval_arena_;
   std::vector<std::pair<std::string, std::size_t>> budget_;
-  std::vector<Episode> pending_;
-  std::int64_t pending_finished_ = 0;
-  std::int64_t finished_ = 0;  // reset rows: collected, but no transitions
+  bool episodes_requested_ = false;
+  std::optional<std::int64_t> metrics_rows_;  // of a request whose episodes were not taken yet
+  TrainerMetrics pending_;                    // all but the agent's half
+  std::int64_t finished_ = 0;                 // reset rows: collected, but no transitions
   std::int64_t ring_base_ = 0;
 };
 

@@ -59,23 +59,25 @@ class DqnTrainer final : public CollectingTrainer {
     dqn_->act(stream, {acts.obs, acts.records, acts.begin, acts.end, acts.row, acts.worker, exploration, acts.seed});
   }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    const DqnMetrics m = dqn_->read_metrics(stream_);
+  void request_agent_metrics() override { dqn_->request_metrics(stream_); }
+
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    const DqnMetrics m = dqn_->take_metrics(stream_);
     metrics.failed = m.failed;
     metrics.values = {{"losses/td_loss", m.loss},
                       {"losses/q_values", m.mean_q},
                       {"losses/absolute_td_error", m.mean_absolute_error},
                       {"losses/td_target", m.mean_target},
                       {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/epsilon", static_cast<double>(exploration_at(rows()).epsilon)},
-                      {"charts/temperature", exploration_.temperature.at(rows())},
-                      {"charts/learning_rate", learning_rate_.at(rows())}};
+                      {"charts/epsilon", static_cast<double>(exploration_at(metrics.rows).epsilon)},
+                      {"charts/temperature", exploration_.temperature.at(metrics.rows)},
+                      {"charts/learning_rate", learning_rate_.at(metrics.rows)}};
     if (!config_.prioritized) return;
     metrics.values.insert(metrics.values.end(), {{"losses/importance_weight", m.mean_importance},
                                                  {"losses/importance_weight_std", m.importance_deviation},
                                                  {"losses/priority", m.mean_priority},
                                                  {"losses/priority_max", m.largest_priority},
-                                                 {"charts/beta", beta_.at(rows())}});
+                                                 {"charts/beta", beta_.at(metrics.rows)}});
   }
 
   std::vector<StateBlock> agent_blocks() override {

@@ -62,7 +62,7 @@ void OffPolicyTrainer::report(const OffPolicyMetrics& m, const NamedValues& own,
                     {"losses/td_target", m.mean_target},
                     {"losses/critic_gradient_norm", m.critic_gradient_norm},
                     {"losses/actor_gradient_norm", m.actor_gradient_norm},
-                    {"charts/learning_rate", learning_rate_.at(rows())}};
+                    {"charts/learning_rate", learning_rate_.at(metrics.rows)}};
   metrics.values.insert(metrics.values.end(), own.begin(), own.end());
 }
 

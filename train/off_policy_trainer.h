@@ -23,6 +23,7 @@ class OffPolicyTrainer : public CollectingTrainer {
   virtual OffPolicyActorCritic& agent() const = 0;
 
   void initialize_agent() override { agent().initialize(stream_); }
+  void request_agent_metrics() override { agent().request_metrics(stream_); }
   void agent_restored() override { agent().refresh(stream_); }
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override;
   // Names and values of what every method reports, followed by its own.

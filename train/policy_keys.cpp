@@ -30,6 +30,16 @@ KeyList rollout_keys() {
        .min = 0,
        .max = 1,
        .help = "lambda of generalised advantage estimation"},
+      {.name = "fused",
+       .type = kChoice,
+       .default_text = "auto",
+       .choices = "auto|true|false",
+       .help = "device=cuda: a rollout is one kernel where environment and network fit"},
+      {.name = "precision",
+       .type = kChoice,
+       .default_text = "fp32",
+       .choices = "fp32|bf16",
+       .help = "of the fused rollout's policy; learning is fp32"},
   };
 }
 
@@ -84,6 +94,12 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
           .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{}};
+}
+
+CollectorOptions collector_options(const Config& config) {
+  const std::string use = config.text("fused");
+  return {use == "auto" ? FusedUse::kAuto : (use == "true" ? FusedUse::kAlways : FusedUse::kNever),
+          config.text("precision") == "bf16" ? Precision::kBf16 : Precision::kFp32};
 }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }

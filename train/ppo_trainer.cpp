@@ -2,7 +2,7 @@
 #include "train/ppo_trainer.h"
 
 #include "agents/ppo.h"
-#include "kernels/buffer.h"
+#include "kernels/readback.h"
 #include "train/policy_keys.h"
 #include "train/rollout_trainer.h"
 
@@ -58,10 +58,15 @@ class PpoTrainer final : public RolloutTrainer {
     return static_cast<std::int64_t>(config_.epochs) * config_.minibatches;
   }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    RolloutTrainer::read_agent_metrics(metrics);
-    metrics.values.emplace_back("charts/clip_range", clip_.at(last_row()));
-    metrics.values.emplace_back("charts/kl_coef", to_host(stream_, ppo_->kl_weight())[0]);
+  void request_agent_metrics() override {
+    RolloutTrainer::request_agent_metrics();
+    kl_weight_.request(stream_, ppo_->kl_weight());
+  }
+
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    RolloutTrainer::take_agent_metrics(metrics);
+    metrics.values.emplace_back("charts/clip_range", clip_.at(schedule_row(metrics)));
+    metrics.values.emplace_back("charts/kl_coef", kl_weight_.wait(stream_)[0]);
   }
 
   std::vector<StateBlock> agent_blocks() override {
@@ -74,6 +79,7 @@ class PpoTrainer final : public RolloutTrainer {
   PpoConfig config_;
   Schedule clip_;
   std::unique_ptr<Ppo> ppo_;
+  Readback<float> kl_weight_;
 };
 
 }  // namespace

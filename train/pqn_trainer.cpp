@@ -47,10 +47,9 @@ class PqnTrainer final : public CollectingTrainer {
   std::int64_t rows_per_iteration() const override { return static_cast<std::int64_t>(shape_.rows) * environments_; }
 
   void iterate() override {
-    last_row_ = rows();
+    const std::int64_t row = rows();  // schedules start at their first value: they look at the rows before this rollout
     collect();
-    pqn_->learn(stream_, *ring_, static_cast<std::uint64_t>(updates_),
-                static_cast<float>(learning_rate_.at(last_row_)));
+    pqn_->learn(stream_, *ring_, static_cast<std::uint64_t>(updates_), static_cast<float>(learning_rate_.at(row)));
     updates_ += static_cast<std::int64_t>(config_.epochs) * config_.minibatches;
   }
 
@@ -73,16 +72,19 @@ class PqnTrainer final : public CollectingTrainer {
               {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker, epsilon, acts.seed});
   }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    const PqnMetrics m = pqn_->read_metrics(stream_);
+  void request_agent_metrics() override { pqn_->request_metrics(stream_); }
+
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    const PqnMetrics m = pqn_->take_metrics(stream_);
     metrics.failed = m.failed;
-    metrics.values = {{"losses/td_loss", m.loss},
-                      {"losses/q_values", m.mean_q},
-                      {"losses/absolute_td_error", m.mean_absolute_error},
-                      {"losses/td_target", m.mean_target},
-                      {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/epsilon", epsilon_.at(rows())},
-                      {"charts/learning_rate", learning_rate_.at(last_row_)}};
+    metrics.values = {
+        {"losses/td_loss", m.loss},
+        {"losses/q_values", m.mean_q},
+        {"losses/absolute_td_error", m.mean_absolute_error},
+        {"losses/td_target", m.mean_target},
+        {"losses/gradient_norm", m.gradient_norm},
+        {"charts/epsilon", epsilon_.at(metrics.rows)},
+        {"charts/learning_rate", learning_rate_.at(std::max<std::int64_t>(0, metrics.rows - rows_per_iteration()))}};
   }
 
   std::vector<StateBlock> agent_blocks() override {
@@ -143,7 +145,6 @@ class PqnTrainer final : public CollectingTrainer {
   PqnConfig config_;
   Schedule learning_rate_, epsilon_;
   std::unique_ptr<Pqn> pqn_;
-  std::int64_t last_row_ = 0;  // rows before the last rollout: schedules start at their first value
 };
 
 }  // namespace

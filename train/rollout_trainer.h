@@ -2,8 +2,11 @@
 // What trainers of on-policy methods share: rollouts of T rows into the ring, schedules, evaluation, metrics, state.
 #pragma once
 
+#include <algorithm>
+
 #include "agents/actor_critic.h"
 #include "train/collecting_trainer.h"
+#include "train/collector.h"
 #include "train/shared_keys.h"
 
 namespace stampede {
@@ -28,13 +31,17 @@ class RolloutTrainer : public CollectingTrainer {
     ActorCritic::check(config, spec_.action);
     return network_factory_(ActorCritic::network_spec(config, spec_.observation, spec_.action));
   }
+  void built() override;
   void initialize_agent() override { actor_critic().initialize(stream_); }
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override;
-  void read_agent_metrics(TrainerMetrics& metrics) override;
+  void request_agent_metrics() override;
+  void take_agent_metrics(TrainerMetrics& metrics) override;
   std::vector<StateBlock> agent_blocks() override;
   void agent_restored() override { actor_critic().refresh(stream_); }
-  // Where schedules stood at the latest update.
-  std::int64_t last_row() const { return last_row_; }
+  // Where schedules stood at the latest update of these metrics.
+  std::int64_t schedule_row(const TrainerMetrics& metrics) const {
+    return std::max<std::int64_t>(0, metrics.rows - rows_per_iteration());
+  }
   float learning_rate(std::int64_t row) const { return static_cast<float>(learning_rate_.at(row)); }
   float entropy_weight(std::int64_t row) const { return static_cast<float>(entropy_.at(row)); }
 
@@ -42,7 +49,8 @@ class RolloutTrainer : public CollectingTrainer {
   void collect();
 
   Schedule learning_rate_, entropy_;
-  std::int64_t last_row_ = 0;
+  CollectorOptions collector_options_;
+  std::unique_ptr<Collector> collector_;
 };
 
 }  // namespace stampede

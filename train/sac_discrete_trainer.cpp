@@ -37,8 +37,8 @@ class SacDiscreteTrainer final : public OffPolicyTrainer {
   }
   OffPolicyActorCritic& agent() const override { return *sac_; }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    const SacDiscreteMetrics m = sac_->read_metrics(stream_);
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    const SacDiscreteMetrics m = sac_->take_metrics(stream_);
     report(m, {{"losses/policy_loss", m.policy_loss}, {"losses/entropy", m.entropy}, {"losses/alpha", m.alpha}},
            metrics);
   }

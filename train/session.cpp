@@ -11,6 +11,7 @@
 
 #include "agents/networks/mlp_network.h"
 #include "kernels/error.h"
+#include "kernels/graph.h"
 #include "kernels/philox.h"
 #include "train/checkpoint.h"
 #include "train/episode_log.h"
@@ -48,19 +49,21 @@ class Session {
         seed_(static_cast<std::uint64_t>(options.config.integer("seed"))),
         stream_(make_stream(options.config, options.threads)),
         trainer_(options.algorithm.make(setup_of(options, stream_))),
+        graph_(stream_, options.config.flag("cuda_graph")),
         progress_(stderr) {}
 
   RunResult run() {
     begin();
     loop_start_ = Clock::now();
     while (!finished_ && another_iteration()) {
-      trainer_->iterate();
+      graph_.run([this] { trainer_->iterate(); });
       after_iteration();
       if (options_.signals && options_.signals->requested()) return interrupted();
     }
     trainer_->env_steps();  // waits for what is still enqueued
     seconds_train_ = train_seconds();
-    log_metrics();
+    request_log();
+    finish_log();
     if (!evaluated_now_) evaluate();
     save();
     return result();
@@ -144,7 +147,7 @@ class Session {
     evaluated_now_ = false;
     const std::int64_t rows = trainer_->rows();
     if (rows >= next_log_) {
-      log_metrics();
+      request_log();
       next_log_ = rows + cadence(options_.config, "log_every", 100);
     }
     if (rows >= next_eval_) {
@@ -158,14 +161,16 @@ class Session {
     if (options_.show_progress) progress_.update(progress());
   }
 
-  Progress progress() {
+  Progress progress() { return progress(trainer_->rows(), train_seconds()); }
+
+  Progress progress(std::int64_t rows, double seconds) {
     Progress p;
-    p.steps = trainer_->rows();
+    p.steps = rows;
     const std::int64_t iteration = trainer_->rows_per_iteration();
     p.total_steps = last_row() / iteration * iteration;  // whole iterations only
     p.session_steps = p.steps - first_rows_;
     p.session_transitions = last_env_steps_ - first_steps_;
-    p.train_seconds = train_seconds();
+    p.train_seconds = seconds;
     if (!recent_.empty()) p.mean_return = mean_recent_return();
     return p;
   }
@@ -182,15 +187,33 @@ class Session {
     return sum / static_cast<double>(recent_.size());
   }
 
-  // Losses are left out where no update happened: their sums would read as zeros.
-  void log_metrics() {
+  // A row of metrics whose numbers are on their way from the device.
+  struct RequestedRow {
+    std::int64_t updates;
+    bool learnt;  // since the row before
+    double train_seconds;
+  };
+
+  // On CUDA the row is written when the next one is requested, so that training never waits for its log; it is then at
+  // most one row ahead of what the host knows.
+  void request_log() {
     if (trainer_->rows() == logged_rows_) return;
+    finish_log();
     logged_rows_ = trainer_->rows();
-    const bool learnt = trainer_->updates() != std::exchange(logged_updates_, trainer_->updates());
-    last_env_steps_ = trainer_->env_steps();
-    TrainerMetrics metrics = trainer_->read_metrics();
+    const std::int64_t updates = trainer_->updates();
+    requested_ = RequestedRow{updates, updates != std::exchange(logged_updates_, updates), train_seconds()};
+    trainer_->request_metrics();
+    if (!stream_.is_cuda()) finish_log();
+  }
+
+  // Losses are left out where no update happened: their sums would read as zeros.
+  void finish_log() {
+    if (!requested_) return;
+    const RequestedRow requested = *std::exchange(requested_, std::nullopt);
+    TrainerMetrics metrics = trainer_->take_metrics();
     if (metrics.failed) fail_on_nan();
     if (metrics.finished) finished_ = true;
+    last_env_steps_ = metrics.env_steps;
     note_episodes(metrics.episodes);
     MetricsRow row;
     row.env_step = last_env_steps_;
@@ -198,11 +221,11 @@ class Session {
       row.values.emplace_back("charts/episodic_return", mean_recent_return());
       row.values.emplace_back("charts/episodic_length", mean_recent_length());
     }
-    row.values.emplace_back("charts/SPS", steps_per_second(progress()));
-    row.values.emplace_back("charts/rows", static_cast<double>(trainer_->rows()));
-    row.values.emplace_back("charts/gradient_updates", static_cast<double>(trainer_->updates()));
+    row.values.emplace_back("charts/SPS", steps_per_second(progress(metrics.rows, requested.train_seconds)));
+    row.values.emplace_back("charts/rows", static_cast<double>(metrics.rows));
+    row.values.emplace_back("charts/gradient_updates", static_cast<double>(requested.updates));
     for (auto& [name, value] : metrics.values) {
-      if (learnt || !name.starts_with("losses/")) row.values.emplace_back(name, value);
+      if (requested.learnt || !name.starts_with("losses/")) row.values.emplace_back(name, value);
     }
     metrics_->write(row);
   }
@@ -227,6 +250,7 @@ class Session {
   }
 
   void evaluate() {
+    finish_log();
     const std::int64_t steps = trainer_->env_steps();  // waits, so that training is not timed as evaluation
     last_env_steps_ = steps;
     const auto start = Clock::now();
@@ -252,7 +276,8 @@ class Session {
 
   // A checkpoint must never replace a good one after a loss was not finite, so the metrics are looked at before.
   void save() {
-    log_metrics();
+    request_log();
+    finish_log();
     CheckpointInfo info{std::string(options_.algorithm.id), options_.env.spec.id, options_.config.to_toml()};
     const std::size_t replay = trainer_->replay_bytes();
     info.with_replay =
@@ -304,6 +329,7 @@ class Session {
   std::uint64_t seed_;
   Stream stream_;
   std::unique_ptr<Trainer> trainer_;
+  Graph graph_;
   ProgressLine progress_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<EpisodeLog> episodes_;
@@ -319,6 +345,7 @@ class Session {
   bool evaluated_now_ = false, finished_ = false, saved_ = false;
   std::int64_t saved_rows_ = 0;
   std::int64_t logged_rows_ = 0, logged_updates_ = 0;
+  std::optional<RequestedRow> requested_;
 };
 
 }  // namespace

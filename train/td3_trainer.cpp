@@ -45,8 +45,8 @@ class Td3Trainer final : public OffPolicyTrainer {
   }
   OffPolicyActorCritic& agent() const override { return *td3_; }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    const Td3Metrics m = td3_->read_metrics(stream_);
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    const Td3Metrics m = td3_->take_metrics(stream_);
     report(m, {{"losses/policy_loss", m.policy_loss}}, metrics);
   }
 

@@ -99,9 +99,11 @@ class TdTrainer final : public CollectingTrainer {
                            .key = {acts.seed, acts.row, Purpose::kExploration}});
   }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    const TdMetrics m = learner_->read_metrics(stream_);
-    const std::int64_t at = config_.episodes > 0 ? m.most_episodes : rows();
+  void request_agent_metrics() override { learner_->request_metrics(stream_); }
+
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    const TdMetrics m = learner_->take_metrics(stream_);
+    const std::int64_t at = config_.episodes > 0 ? m.most_episodes : metrics.rows;
     metrics.failed = m.failed;
     metrics.finished = m.finished_learners == environments_;
     metrics.values = {{"losses/absolute_td_error", m.mean_absolute_error},

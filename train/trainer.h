@@ -39,10 +39,11 @@ using StateCounters = std::vector<std::pair<std::string, std::int64_t*>>;
 
 struct TrainerMetrics {
   std::vector<std::pair<std::string, double>> values;  // "losses/policy_loss", ...
-  std::vector<Episode> episodes;                       // the most recent that ended since the last read
+  std::vector<Episode> episodes;                       // the most recent that ended since the last request
   std::int64_t finished_episodes = 0;
-  bool finished = false;  // nothing is left to learn: every learner has had its episodes
-  bool failed = false;    // a loss was not finite; parameters are the last good ones
+  std::int64_t rows = 0, env_steps = 0;  // when they were asked for
+  bool finished = false;                 // nothing is left to learn: every learner has had its episodes
+  bool failed = false;                   // a loss was not finite; parameters are the last good ones
 };
 
 enum class EvaluationMode { kGreedy, kStochastic };
@@ -64,10 +65,17 @@ class Trainer {
   virtual std::int64_t updates() const = 0;
   // Valid environment transitions so far; waits for the stream.
   virtual std::int64_t env_steps() = 0;
-  // Names that read_metrics() may return, for file headers.
+  // Names that metrics may have, for file headers.
   virtual std::vector<std::string> metric_names() const = 0;
-  // Reads and clears what accumulated since the last call; waits for the stream.
-  virtual TrainerMetrics read_metrics() = 0;
+  // Asks for what accumulated since the last request, and clears it; waits for nothing.
+  virtual void request_metrics() = 0;
+  // What the latest request asked for; waits for its copies alone. Once per request.
+  virtual TrainerMetrics take_metrics() = 0;
+  // Both at once; waits for the stream.
+  TrainerMetrics read_metrics() {
+    request_metrics();
+    return take_metrics();
+  }
 
   virtual EvaluationResult evaluate(std::uint64_t seed, EvaluationMode mode) = 0;
 

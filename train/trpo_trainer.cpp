@@ -60,8 +60,10 @@ class TrpoTrainer final : public RolloutTrainer {
     return 1;
   }
 
-  void read_agent_metrics(TrainerMetrics& metrics) override {
-    const TrpoMetrics m = trpo_->read_metrics(stream_);
+  void request_agent_metrics() override { trpo_->request_metrics(stream_); }
+
+  void take_agent_metrics(TrainerMetrics& metrics) override {
+    const TrpoMetrics m = trpo_->take_metrics(stream_);
     metrics.failed = m.failed;
     metrics.values = {{"losses/surrogate_before", m.surrogate_before},
                       {"losses/surrogate_after", m.surrogate_after},
@@ -73,8 +75,8 @@ class TrpoTrainer final : public RolloutTrainer {
                       {"losses/explained_variance", m.explained_variance},
                       {"losses/value_loss", m.value_loss},
                       {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/learning_rate", static_cast<double>(learning_rate(last_row()))},
-                      {"charts/max_kl", max_kl_.at(last_row())}};
+                      {"charts/learning_rate", static_cast<double>(learning_rate(schedule_row(metrics)))},
+                      {"charts/max_kl", max_kl_.at(schedule_row(metrics))}};
   }
 
  private:

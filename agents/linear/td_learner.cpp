@@ -96,11 +96,16 @@ void TdLearner::act(const Stream& stream, TdActRows rows) const {
   td_act(stream, linear_features_, problem_, rows);
 }
 
-TdMetrics TdLearner::read_metrics(const Stream& stream) {
+void TdLearner::request_metrics(const Stream& stream) {
+  readback_.request(stream, progress_);
+  td_clear_metrics(stream, problem_, learners_, problem_.config.episodes == 0);
+}
+
+TdMetrics TdLearner::take_metrics(const Stream& stream) const {
   TdMetrics m;
   double errors = 0.0, updates = 0.0, squares = 0.0;
   const TdConfig& c = problem_.config;
-  for (const LearnerProgress& p : to_host(stream, progress_)) {
+  for (const LearnerProgress& p : readback_.wait(stream)) {
     errors += static_cast<double>(p.error_sum);
     updates += p.updates;
     m.failed = m.failed || p.failed != 0 || !std::isfinite(p.error_sum);
@@ -116,7 +121,6 @@ TdMetrics TdLearner::read_metrics(const Stream& stream) {
   m.return_mean /= n;
   m.return_std = std::sqrt(std::max(0.0, squares / n - m.return_mean * m.return_mean));
   m.mean_absolute_error = errors / std::max(1.0, updates);
-  td_clear_metrics(stream, problem_, learners_, c.episodes == 0);
   return m;
 }
 

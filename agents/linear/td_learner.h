@@ -11,6 +11,7 @@
 
 #include "agents/linear/td_steps.h"
 #include "kernels/arena.h"
+#include "kernels/readback.h"
 
 namespace stampede {
 
@@ -44,8 +45,15 @@ class TdLearner {
   // Actions of an evaluation; learner of environment i is i modulo their number.
   void act(const Stream& stream, TdActRows rows) const;
 
-  // Reads and clears; waits for the stream.
-  TdMetrics read_metrics(const Stream& stream);
+  // Asks for the sums since the last request, which are cleared; waits for nothing.
+  void request_metrics(const Stream& stream);
+  // What the latest request asked for; waits for its copies alone.
+  TdMetrics take_metrics(const Stream& stream) const;
+  // Both at once; waits for the stream.
+  TdMetrics read_metrics(const Stream& stream) {
+    request_metrics(stream);
+    return take_metrics(stream);
+  }
   // Action values of all learners on the host, of two estimators their mean: [N, F, A].
   std::vector<float> action_values(const Stream& stream) const;
   // The rows of running episodes are gone.
@@ -66,6 +74,7 @@ class TdLearner {
   std::uint64_t seed_;
   TdProblem problem_;
   View<LearnerProgress> progress_;
+  Readback<LearnerProgress> readback_;
   View<float> weights_, traces_;
   View<std::int32_t> active_, visits_, known_;
   View<ModelEntry> model_;

@@ -20,8 +20,9 @@ namespace {
 constexpr std::size_t kGuardBytes = 64;
 constexpr unsigned char kPoison = 0xff;  // NaN as float, -1 as integer
 constexpr unsigned char kGuard = 0xa5;
+constexpr unsigned kNamedBarriers = 16;
 
-enum class State { kReady, kAtBlockBarrier, kAtWarpBarrier, kDone };
+enum class State { kReady, kAtBlockBarrier, kAtNamedBarrier, kAtWarpBarrier, kDone };
 
 struct Thread {
   Fibre fibre;
@@ -82,6 +83,7 @@ class Block {
   bool release_warps();
   bool release_warp(unsigned first_lane);
   bool release_block();
+  bool release_named(unsigned barrier);
   void check_memory();
   [[noreturn]] void report_deadlock() const;
 
@@ -162,7 +164,10 @@ void Block::execute(unsigned index) {
     run_turns();
     if (std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->state == State::kDone; })) break;
     const bool released_warp = release_warps();
-    const bool released_block = release_block();
+    bool released_block = release_block();
+    for (unsigned barrier = 1; barrier < kNamedBarriers; ++barrier) {
+      released_block = release_named(barrier) || released_block;
+    }
     const bool ready =
         std::any_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->state == State::kReady; });
     if (!ready && !released_warp && !released_block) report_deadlock();
@@ -239,7 +244,7 @@ bool Block::release_block() {
   }
   if (first == nullptr) return false;
   for (const auto& thread : threads_) {
-    if (thread->state == State::kReady || thread->state == State::kAtWarpBarrier) return false;
+    if (thread->state != State::kAtBlockBarrier && thread->state != State::kDone) return false;
     if (thread->state == State::kDone) {
       throw Error("divergent barrier: a thread left while others wait at " + describe(first->where));
     }
@@ -248,6 +253,29 @@ bool Block::release_block() {
     }
   }
   for (const auto& thread : threads_) thread->state = State::kReady;
+  return true;
+}
+
+// Lets go the threads at a named barrier once as many wait there as each of them expects.
+bool Block::release_named(unsigned barrier) {
+  const Thread* first = nullptr;
+  unsigned waiting = 0;
+  for (const auto& thread : threads_) {
+    if (thread->state != State::kAtNamedBarrier || thread->mask % kNamedBarriers != barrier) continue;
+    if (first == nullptr) first = thread.get();
+    if (thread->mask != first->mask) {
+      throw Error("threads expect different numbers at one barrier, at " + describe(thread->where));
+    }
+    ++waiting;
+  }
+  if (first == nullptr || waiting < first->mask / kNamedBarriers) return false;
+  if (waiting > first->mask / kNamedBarriers)
+    throw Error("too many threads at the barrier at " + describe(first->where));
+  for (const auto& thread : threads_) {
+    if (thread->state == State::kAtNamedBarrier && thread->mask % kNamedBarriers == barrier) {
+      thread->state = State::kReady;
+    }
+  }
   return true;
 }
 
@@ -333,6 +361,11 @@ void block_barrier(const Location& where) {
 
 void warp_barrier(std::uint32_t mask, const Location& where) {
   if (reach_barrier(where)) exchange(mask, 0, where);
+}
+
+void named_barrier(unsigned barrier, unsigned threads, const Location& where) {
+  if (barrier == 0 || barrier >= kNamedBarriers) throw Error("no such barrier, at " + describe(where));
+  active().wait(State::kAtNamedBarrier, threads * kNamedBarriers + barrier, where);
 }
 
 std::uint32_t present(std::uint32_t mask) {

@@ -64,6 +64,7 @@ void* shared_array(const void* key, std::size_t bytes);
 void* dynamic_shared();
 void block_barrier(const Location& where);
 void warp_barrier(std::uint32_t mask, const Location& where);
+void named_barrier(unsigned barrier, unsigned threads, const Location& where);
 // Publishes this lane's word, waits for every lane of the mask, and returns the 32 words of the warp.
 const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Location& where);
 // The mask restricted to the lanes that this warp has.
@@ -94,6 +95,11 @@ extern thread_local constinit simt::Index blockDim;
 extern thread_local constinit simt::Index gridDim;
 
 inline void __syncthreads(simt::Location where = simt::Location::current()) { simt::detail::block_barrier(where); }
+
+// PTX's bar.sync of some of a block's warps: barrier in [1, 16), threads a multiple of 32.
+inline void sync_some_warps(unsigned barrier, unsigned threads, simt::Location where = simt::Location::current()) {
+  simt::detail::named_barrier(barrier, threads, where);
+}
 
 inline void __syncwarp(std::uint32_t mask = 0xffffffffu, simt::Location where = simt::Location::current()) {
   simt::detail::warp_barrier(mask, where);
@@ -164,6 +170,29 @@ inline int __all_sync(std::uint32_t mask, int predicate, simt::Location where = 
 
 // Every write is visible at once here.
 inline void __threadfence() {}
+
+// The tensor-core product of kernels/mma.h, which says what a lane holds; sums in ascending order, where the hardware's
+// order is its own.
+inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1,
+                         simt::Location where = simt::Location::current()) {
+  constexpr std::uint32_t kAll = 0xffffffffu;
+  const auto both = [](std::uint32_t low, std::uint32_t high) { return low | static_cast<std::uint64_t>(high) << 32; };
+  std::uint64_t words[3][32];
+  const std::uint64_t mine[3] = {both(a[0], a[1]), both(a[2], a[3]), both(b0, b1)};
+  for (int w = 0; w < 3; ++w) std::memcpy(words[w], simt::detail::exchange(kAll, mine[w], where), sizeof words[w]);
+  const auto bf16 = [](std::uint64_t word, unsigned position) {
+    return simt::detail::from_word<float>(word >> 16 * position << 16 & 0xffff0000u);
+  };
+  const unsigned group = threadIdx.x % 32 / 4, quarter = threadIdx.x % 4;
+  for (unsigned e = 0; e < 4; ++e) {
+    const unsigned row = group + 8 * (e / 2), column = 2 * quarter + e % 2;
+    for (unsigned k = 0; k < 16; ++k) {
+      const unsigned holder = k % 8 / 2, upper = k / 8;
+      const float left = bf16(words[upper][row % 8 * 4 + holder], 2 * (row / 8) + k % 2);
+      d[e] += left * bf16(words[2][column * 4 + holder], 2 * upper + k % 2);
+    }
+  }
+}
 
 // A fibre is never interrupted, so a plain read-modify-write is atomic here.
 template <class T>

@@ -74,6 +74,7 @@ TEST_F(BadInput, UnknownNamesGetTheNearestOne) {
       {{"train", "ppo", "CartPole-v1", "--param", "gravty=1"}, 2, {"gravity"}},
       {{"train", "ppo", "CartPole-v1", "device=gpu"}, 2, {"device", "'gpu'", "cuda"}},
       {{"train", "ppo", "CartPole-v1", "activation=tan"}, 2, {"activation", "did you mean 'tanh'?"}},
+      {{"train", "ppo", "CartPole-v1", "fused=always"}, 2, {"fused", "auto"}},
       {{"list", "env", "Pendulum"}, 2, {"Pendulum-v1"}},
   });
 }
@@ -285,6 +286,14 @@ TEST_F(BadInput, DamagedCheckpointsAreRefusedAndKept) {
   }
   write("run/checkpoint.safetensors", good);
   EXPECT_EQ(run({"eval", "run", "threads=1", "--episodes", "3"}).exit_code, 0);
+}
+
+TEST_F(BadInput, TheFusedRolloutNeedsAGpu) {
+  expect_refusals({
+      {{"train", "ppo", "CartPole-v1", "fused=true"}, 2, {"fused", "device=cuda"}},
+      {{"train", "a2c", "Pendulum-v1", "precision=bf16"}, 2, {"precision", "device=cuda"}},
+      {{"train", "trpo", "CartPole-v1", "precision=bf16", "fused=false"}, 2, {"precision", "fused=false"}},
+  });
 }
 
 TEST_F(BadInput, KeysThatDoNotFitTheCheckpoint) {

@@ -11,11 +11,12 @@
 
 namespace stampede {
 
-Config config_with(const std::string& algorithm, const EnvEntry& env, const Keys& keys) {
+Config config_with(const std::string& algorithm, const EnvEntry& env, const Keys& keys, Presets presets) {
   Config config = make_config(find_algorithm(algorithm), env);
-  // Presets change when somebody tunes them; a test must not.
-  for (const ConfigKey& key : find_algorithm(algorithm).keys()) {
-    config.set(key.name, key.default_text, ConfigLayer::kPreset);
+  if (presets == Presets::kIgnore) {
+    for (const ConfigKey& key : find_algorithm(algorithm).keys()) {
+      config.set(key.name, key.default_text, ConfigLayer::kPreset);
+    }
   }
   config.set("num_envs", "8", ConfigLayer::kPreset);
   config.set("total_steps", "100000", ConfigLayer::kPreset);
@@ -24,10 +25,11 @@ Config config_with(const std::string& algorithm, const EnvEntry& env, const Keys
   return config;
 }
 
-TrainingRun::TrainingRun(const std::string& algorithm, const std::string& env, const Keys& keys, int threads)
-    : environments_(registry_with_toys()), stream_(Stream::cpu(threads)) {
+TrainingRun::TrainingRun(const std::string& algorithm, const std::string& env, const Keys& keys, const Stream& stream,
+                         Presets presets)
+    : environments_(registry_with_toys()), stream_(stream) {
   const EnvEntry& entry = environments_.find(env);
-  config_ = config_with(algorithm, entry, keys);
+  config_ = config_with(algorithm, entry, keys, presets);
   trainer_ = find_algorithm(algorithm).make(
       {config_, entry, env_parameters(config_, entry), stream_, network_factory(config_)});
   trainer_->initialize();

@@ -16,11 +16,17 @@ namespace stampede {
 using Keys = std::vector<std::pair<std::string, std::string>>;
 using StateBytes = std::map<std::string, std::vector<std::byte>>;
 
+// Presets change when somebody tunes them, so only a test of all algorithms applies them.
+enum class Presets { kIgnore, kApply };
+
 class TrainingRun {
  public:
   // Keys come after defaults; presets do not apply. 8 environments and evaluations of 10 episodes unless told
   // otherwise.
-  TrainingRun(const std::string& algorithm, const std::string& env, const Keys& keys, int threads = 1);
+  TrainingRun(const std::string& algorithm, const std::string& env, const Keys& keys, int threads = 1)
+      : TrainingRun(algorithm, env, keys, Stream::cpu(threads)) {}
+  TrainingRun(const std::string& algorithm, const std::string& env, const Keys& keys, const Stream& stream,
+              Presets presets = Presets::kIgnore);
 
   Trainer& trainer() { return *trainer_; }
   const Stream& stream() const { return stream_; }
@@ -48,6 +54,7 @@ class TrainingRun {
 std::vector<std::string> differing_entries(const StateBytes& a, const StateBytes& b);
 
 // What an algorithm is called with to train `env`.
-Config config_with(const std::string& algorithm, const EnvEntry& env, const Keys& keys);
+Config config_with(const std::string& algorithm, const EnvEntry& env, const Keys& keys,
+                   Presets presets = Presets::kIgnore);
 
 }  // namespace stampede

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drawing one action from a policy head's outputs, with its log-probability.
+#pragma once
+
+#include <cstdint>
+
+#include "agents/distributions.h"
+
+namespace stampede {
+
+struct CategoricalChoice {
+  int action;
+  float log_prob;
+};
+
+// word: the row's random word; greedy: the most likely action instead.
+HD CategoricalChoice choose_categorical(const float* logits, int n, std::uint32_t word, bool greedy) {
+  const float normalizer = log_sum_exp(logits, n);
+  const int action = greedy ? argmax(logits, n) : sample_categorical(logits, n, normalizer, uniform_float(word));
+  // Neither logits[action] nor a choice that the compiler makes an index: a kernel's logits would leave its registers.
+  float chosen = logits[0];
+  for (int j = 1; j < n; ++j) chosen = select_uniform(j == action, logits[j], chosen);
+  return {action, chosen - normalizer};
+}
+
+struct GaussianChoice {
+  float action;  // before it is clipped to its bounds
+  float log_prob;
+};
+
+// One dimension. Two words are drawn from rng, greedy or not.
+HD GaussianChoice choose_gaussian(float mean, float log_sigma, Rng& rng, bool greedy) {
+  const std::uint32_t first = rng.next_word(), second = rng.next_word();
+  const float action = greedy ? mean : fused(exp_of(log_sigma), standard_normal(first, second), mean);
+  return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
+}
+
+}  // namespace stampede

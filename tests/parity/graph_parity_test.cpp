@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training by CUDA graphs gives the bits of training without, for every algorithm, and never waits for the device.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "kernels/graph.h"
+#include "tests/unit/small_run.h"
+
+namespace stampede {
+namespace {
+
+// Iterations of every kind: before learning starts, with and without an update of the target network, with metrics and
+// an evaluation between them.
+StateBytes train(const AlgorithmEntry& algorithm, bool graphs) {
+  const Stream stream = Stream::cuda();
+  TrainingRun run = small_run(algorithm, stream);
+  Graph graph(stream, graphs);
+  for (int k = 0; k < 30; ++k) {
+    const std::int64_t waits = stream.host_waits();
+    graph.run([&] { run.iterate(1); });
+    EXPECT_EQ(stream.host_waits(), waits);
+    if (k == 7) run.trainer().request_metrics();
+    if (k == 9) {
+      EXPECT_FALSE(run.trainer().take_metrics().failed);
+    }
+    if (k == 11) run.trainer().evaluate(5, EvaluationMode::kGreedy);
+  }
+  EXPECT_EQ(graph.nodes() > 0, graphs);
+  EXPECT_LE(graph.instantiations(), 8);
+  std::printf("%s: %d nodes, %lld instantiations\n", std::string(algorithm.id).c_str(), graph.nodes(),
+              static_cast<long long>(graph.instantiations()));
+  return run.state();
+}
+
+TEST(GraphParity, SameBitsWithAndWithout) {
+  const std::string reason = cuda_unavailable_reason();
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  for (const AlgorithmEntry& algorithm : algorithms()) {
+    if (!runs_on_cuda(algorithm)) continue;
+    EXPECT_EQ(differing_entries(train(algorithm, false), train(algorithm, true)), std::vector<std::string>{})
+        << algorithm.id;
+  }
+}
+
+}  // namespace
+}  // namespace stampede

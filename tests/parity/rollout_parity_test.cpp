@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole rollouts: the bits of one CPU thread on two, and on CUDA from the fused kernel and step by step.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "agents/networks/mlp_network.h"
+#include "sim/registry.h"
+#include "tests/parity/device_array.h"
+#include "train/collector.h"
+
+namespace stampede {
+namespace {
+
+constexpr int kRows = 40;
+
+struct Rollout {
+  std::vector<std::byte> obs;
+  std::vector<std::uint32_t> records;
+  std::vector<float> extra;
+  std::vector<std::byte> environments;
+};
+
+// Environments, a ring and an agent on a stream's device.
+class Rig {
+ public:
+  Rig(const EnvEntry& entry, const Stream& stream, int environments, bool shared_torso)
+      : entry_(entry),
+        stream_(stream),
+        environments_(environments),
+        shared_torso_(shared_torso),
+        arena_(stream.device()) {
+    build();
+    arena_.allocate("test");
+    build();
+    env_->reset(stream_, ring_->obs(0));
+    agent_->initialize(stream_);
+  }
+
+  Rollout collect(FusedUse use) {
+    const auto collector = make_collector({.fused = use}, stream_, *env_, *agent_);
+    for (int rollout = 0; rollout < 2; ++rollout) {
+      ring_->begin_rollout(stream_);
+      collector->collect(stream_, *env_, *agent_, *ring_);
+      ring_->advance(kRows);
+    }
+    return {to_host(stream_, ring_->obs_bytes()), to_host(stream_, ring_->record_words()),
+            to_host(stream_, ring_->extra_values()), to_host(stream_, env_->checkpoint_bytes())};
+  }
+
+ private:
+  void build() {
+    const EnvSpec& spec = entry_.spec;
+    const bool discrete = spec.observation.is_discrete();
+    const RingShape shape{environments_,
+                          kRows,
+                          discrete ? 1 : spec.observation.size,
+                          discrete ? ObsType::kInt32 : ObsType::kFloat32,
+                          RecordLayout::for_action_size(spec.action.size),
+                          RolloutExtra::size(!spec.action.is_discrete(), spec.action.size)};
+    ActorCriticConfig config;
+    config.shared_torso = shared_torso_;
+    env_ = entry_.make({}, environments_, 5, 0, arena_);
+    ring_ = std::make_unique<TrajectoryRing>(shape, arena_);
+    auto network = std::make_shared<MlpNetwork>(ActorCritic::network_spec(config, spec.observation, spec.action));
+    const ActorCriticShape sizes{shape, stream_.threads(), environments_, 64};
+    agent_ = std::make_unique<ActorCritic>(config, spec.action, std::move(network), sizes, 9, stream_, arena_);
+  }
+
+  const EnvEntry& entry_;
+  Stream stream_;
+  int environments_;
+  bool shared_torso_;
+  Arena arena_;
+  std::unique_ptr<VectorEnv> env_;
+  std::unique_ptr<TrajectoryRing> ring_;
+  std::unique_ptr<ActorCritic> agent_;
+};
+
+void expect_equal(const Rollout& expected, const Rollout& got, const std::string& what) {
+  EXPECT_TRUE(same_bits(expected.obs, got.obs)) << what << ": observations";
+  EXPECT_TRUE(same_bits(expected.records, got.records)) << what << ": records";
+  EXPECT_TRUE(same_bits(expected.extra, got.extra)) << what << ": log-probabilities and values";
+  EXPECT_TRUE(same_bits(expected.environments, got.environments)) << what << ": environments";
+}
+
+TEST(RolloutParity, SameBitsOnEveryStream) {
+  const EnvRegistry registry = builtin_environments();
+  for (const EnvEntry& entry : registry.entries()) {
+    for (const bool shared_torso : {true, false}) {
+      const Rollout expected = Rig(entry, Stream::cpu(1), 257, shared_torso).collect(FusedUse::kNever);
+      for (const Stream& stream : streams_to_compare()) {
+        const std::string what = std::string(entry.spec.id) + " on " + std::string(device_name(stream.device()));
+        expect_equal(expected, Rig(entry, stream, 257, shared_torso).collect(FusedUse::kNever), what);
+        if (!stream.is_cuda()) continue;
+        expect_equal(expected, Rig(entry, stream, 257, shared_torso).collect(FusedUse::kAlways), what + ", fused");
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace stampede

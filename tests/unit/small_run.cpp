@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/small_run.h"
+
+#include <algorithm>
+
+namespace stampede {
+
+TrainingRun small_run(const AlgorithmEntry& algorithm, const Stream& stream) {
+  Keys keys{{"num_envs", "3"}, {"total_steps", "100000"}, {"schedule_steps", "1000"}};
+  const std::vector<ConfigKey> known = algorithm.keys();
+  for (const auto& [name, text] : Keys{{"learning_starts", "30"},
+                                       {"batch_size", "31"},
+                                       {"hidden", "16,16"},
+                                       {"buffer_size", "300"},
+                                       {"target_interval", "3"},
+                                       {"workers", "1"},
+                                       {"rollout_steps", "5"},
+                                       {"minibatches", "1"},
+                                       {"critic_minibatches", "1"}}) {
+    const auto declared = [&](const ConfigKey& key) { return key.name == name; };
+    if (std::any_of(known.begin(), known.end(), declared)) keys.emplace_back(name, text);
+  }
+  const char* const env = algorithm.program == "tabular" ? "FrozenLake-v1"
+                          : algorithm.discrete_actions   ? "CartPole-v1"
+                                                         : "Pendulum-v1";
+  return TrainingRun(std::string(algorithm.id), env, keys, stream, Presets::kApply);
+}
+
+bool runs_on_cuda(const AlgorithmEntry& algorithm) {
+  return algorithm.program != "async_q" && algorithm.program != "a3c";
+}
+
+}  // namespace stampede

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/collector.h"
+
+#include <string>
+#include <utility>
+
+#include "kernels/error.h"
+#include "train/env_blocks.h"
+
+namespace stampede {
+namespace {
+
+FusedRows fused_rows(const ActorCritic& agent, const TrajectoryRing& ring) {
+  const RingShape& shape = ring.shape();
+  return {.obs = static_cast<std::uint32_t*>(ring.obs(0)),
+          .records = ring.records(0),
+          .extra = ring.extra(0),
+          .extra_size = shape.extra_size,
+          .environments = shape.environments,
+          .steps = shape.rows,
+          .first_row = static_cast<std::uint64_t>(ring.head()),
+          .seed = agent.seed(),
+          .log_sigma = agent.layout().log_sigma,
+          .action = agent.action()};
+}
+
+class FusedCollector final : public Collector {
+ public:
+  FusedCollector(std::unique_ptr<FusedRollout> rollout, const FusedNetwork& network, const FusedLaunch& shape,
+                 Precision precision)
+      : rollout_(std::move(rollout)), network_(network), shape_(shape), precision_(precision) {}
+
+  void collect(const Stream& stream, VectorEnv&, const ActorCritic& agent, const TrajectoryRing& ring) const override {
+    rollout_->launch(stream, shape_, network_, fused_rows(agent, ring));
+    if (precision_ != Precision::kFp32) agent.restate(stream, ring.view());
+  }
+
+ private:
+  std::unique_ptr<FusedRollout> rollout_;
+  FusedNetwork network_;
+  FusedLaunch shape_;
+  Precision precision_;
+};
+
+// Null with the reason where no kernel fits.
+std::unique_ptr<Collector> make_fused_collector(Precision precision, const Stream& stream, const VectorEnv& env,
+                                                const ActorCritic& agent, std::string& reason) {
+  reason = "it runs on device=cuda only";
+  if (!stream.is_cuda()) return nullptr;
+  reason = fused_network_refusal(agent);
+  if (!reason.empty()) return nullptr;
+  std::unique_ptr<FusedRollout> rollout = find_fused_rollout(env, precision);
+  reason = std::string("no kernel was compiled for ") + env.spec().id;
+  if (rollout == nullptr) return nullptr;
+  const FusedNetwork network = fused_network(agent);
+  const FusedLaunch shape = rollout->shape(network, env.size(), device_limits(stream.device()));
+  reason = "the network is too large for this device's shared memory";
+  if (shape.grid == 0) return nullptr;
+  return std::make_unique<FusedCollector>(std::move(rollout), network, shape, precision);
+}
+
+}  // namespace
+
+void StepwiseCollector::collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
+                                const TrajectoryRing& ring) const {
+  const int rows = ring.shape().rows;
+  const auto first = static_cast<std::uint64_t>(ring.head());
+  const auto request = [&](int t, int begin, int end, int worker) -> ActorCritic::ActRequest {
+    return {ring.obs(t), ring.records(t),    ring.extra(t), begin, end, first + static_cast<std::uint64_t>(t),
+            worker,      ActionMode::kSample};
+  };
+  for_each_env_block(stream, env.size(), [&](int begin, int end, int worker, const Stream& block_stream) {
+    for (int t = 0; t < rows; ++t) {
+      agent.act(block_stream, request(t, begin, end, worker));
+      env.step(block_stream, begin, end, {ring.records(t), ring.obs(t + 1), first + static_cast<std::uint64_t>(t)});
+    }
+    agent.evaluate_head(block_stream, request(rows, begin, end, worker));
+  });
+}
+
+std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
+                                          const ActorCritic& agent) {
+  const bool low = options.precision != Precision::kFp32;
+  if (low && options.fused == FusedUse::kNever)
+    throw UsageError("precision: bf16 needs the fused rollout, not fused=false");
+  if (options.fused == FusedUse::kNever) return std::make_unique<StepwiseCollector>();
+  std::string reason;
+  if (auto fused = make_fused_collector(options.precision, stream, env, agent, reason)) return fused;
+  if (low) throw UsageError("precision: bf16 needs the fused rollout, but " + reason);
+  if (options.fused == FusedUse::kAlways) throw UsageError("fused: true asks for the fused rollout, but " + reason);
+  return std::make_unique<StepwiseCollector>();
+}
+
+}  // namespace stampede

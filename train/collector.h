@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a rollout gets into the ring: step by step on any device, or as one CUDA kernel. Both write the same rows.
+#pragma once
+
+#include <memory>
+
+#include "agents/actor_critic.h"
+#include "sim/vector_env.h"
+#include "train/fused/fused_rollout.h"
+
+namespace stampede {
+
+class Collector {
+ public:
+  virtual ~Collector() = default;
+
+  // T rows of every environment from the ring's head, which is in slot 0, and the values of the last slot: records,
+  // observations, and of the extra floats log-probability, value and a continuous policy's own sample. Stream-ordered.
+  virtual void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
+                       const TrajectoryRing& ring) const = 0;
+};
+
+// Acting and stepping alternate; on a CPU a thread takes a block of environments through all rows.
+class StepwiseCollector final : public Collector {
+ public:
+  void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
+               const TrajectoryRing& ring) const override;
+};
+
+enum class FusedUse { kAuto, kAlways, kNever };
+
+struct CollectorOptions {
+  FusedUse fused = FusedUse::kAuto;
+  Precision precision = Precision::kFp32;  // of the fused policy
+};
+
+// The fused kernel where one fits, unless kNever. Throws UsageError with the reason where none does although kAlways or
+// kBf16 asks for it. kBf16 acts in low precision and learns in fp32: log-probabilities and values are evaluated again.
+std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
+                                          const ActorCritic& agent);
+
+}  // namespace stampede

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network of a fused rollout in fp32, with the bits of the stepwise path: every output is one ascending chain of
+// fused multiply-adds.
+//
+// The second layer, nine tenths of the work, is a product of the warp's 32 rows with tiles of 64 columns: a lane has
+// 8 rows x 8 columns of it in registers, so that four 128-bit reads of shared memory feed 64 multiply-adds. First layer
+// and head have few inputs or outputs and are computed by each lane for its own environment.
+#pragma once
+
+#include "agents/normalizer.h"
+#include "kernels/math.h"
+#include "train/fused/fused_network.h"
+#include "train/fused/rollout_shape.h"
+#include "train/fused/warp_tools.h"
+
+namespace stampede {
+
+template <class E>
+struct Fp32Policy {
+  using Shape = RolloutShape<E>;
+  using Obs = typename Shape::Obs;
+  using Outputs = typename Shape::Outputs;
+  static constexpr int kPolicy = Shape::kPolicy, kOutputs = Shape::kOutputs;
+  static constexpr int kHeadStride = (kOutputs + 3) / 4 * 4;  // of a head's weights in shared memory
+  // Columns of a product tile, and the pitch of activations [column, environment], which puts the rows of a tile into
+  // different banks.
+  static constexpr int kTile = 64, kPitch = 36;
+  static constexpr int kStretch = 4;  // steps of a sum that are unrolled; widths are multiples of it
+
+  FusedNetwork network;
+
+  HD int columns() const { return (network.hidden2 + kTile - 1) / kTile * kTile; }
+  // Rows of the first layer's weights that are staged: those of one-hot inputs stay in global memory.
+  HD int inputs() const { return Shape::kOneHot ? 0 : Shape::kObsWords; }
+  // Floats of one tower: first [inputs, hidden1] and its bias, second [hidden1, columns] and its bias, head [hidden2,
+  // kHeadStride] and its bias.
+  HD int tower_size() const {
+    return (inputs() + 1) * network.hidden1 + (network.hidden1 + 1) * columns() + (network.hidden2 + 1) * kHeadStride;
+  }
+  // Floats of a warp's activations: the first layer's, and the second's tile where it does not replace them.
+  HD int first_size() const { return (network.hidden1 > kTile ? network.hidden1 : kTile) * kPitch; }
+  HD int warp_size() const { return first_size() + (columns() > kTile ? kTile * kPitch : 0); }
+  HD int weight_size() const { return network.towers * tower_size(); }
+
+#ifdef STAMPEDE_BLOCK_KERNELS
+  DEVICE void stage(float* shared) const {
+    for (int t = 0; t < network.towers; ++t, shared += tower_size()) {
+      const FusedTower& tower = network.tower[t];
+      float* to = shared;
+      to = copy_rows(to, tower, 0, inputs(), network.hidden1, network.hidden1);
+      to = copy_rows(to, tower, 1, network.hidden1, network.hidden2, columns());
+      copy_rows(to, tower, 2, network.hidden2, tower.stride[2] < kHeadStride ? tower.stride[2] : kHeadStride,
+                kHeadStride);
+    }
+  }
+
+  // A layer's weights and bias side by side, [in + 1, to_stride]. Columns of the second layer are permuted within their
+  // tile so that a lane's columns, 8 apart, are read by two 128-bit loads.
+  DEVICE float* copy_rows(float* to, const FusedTower& tower, int layer, int in, int out, int to_stride) const {
+    for (int e = static_cast<int>(threadIdx.x); e < (in + 1) * to_stride; e += static_cast<int>(blockDim.x)) {
+      const int row = e / to_stride, place = e % to_stride;
+      const int column = layer == 1 ? place / kTile * kTile + tile_column(place % kTile) : place;
+      const std::size_t from =
+          row < in ? tower.weight[layer] + static_cast<std::size_t>(row * tower.stride[layer]) : tower.bias[layer];
+      to[e] = column < out ? network.parameters[from + static_cast<std::size_t>(column)] : 0.0f;
+    }
+    return to + (in + 1) * to_stride;
+  }
+  // The column at a place of a staged tile: lane group g's first four columns g, g + 8, ... lie at 4 g, its last four
+  // behind the first half.
+  static DEVICE int tile_column(int place) { return place % 32 / 4 + 8 * (place / 32 * 4 + place % 4); }
+
+  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations only,
+  // so no lane waits between one head and the next first layer.
+  DEVICE void evaluate(const float* weights, float* activations, const Obs& obs, Outputs& outputs) const {
+    const int width = columns();
+    for (int t = 0; t < network.towers; ++t, weights += tower_size()) {
+      const float* const second = weights + (inputs() + 1) * network.hidden1;
+      const float* const head = second + (network.hidden1 + 1) * width;
+      first_layer(network.tower[t], weights, obs, activations);
+      __syncwarp();
+      start_head(t, head + network.hidden2 * kHeadStride, outputs);
+      for (int column = 0; column < width; column += kTile) {
+        float sums[8][8];
+        multiply_tile(second + column, activations, sums);
+        UNROLL
+        for (float(&row)[8] : sums) activate_all(network.activation, row);
+        float* tile = activations;
+        if (width > kTile) tile += first_size();
+        __syncwarp();  // where the tile replaces the first layer's values, all lanes have read those
+        store_tile(sums, tile);
+        __syncwarp();
+        const int left = network.hidden2 - column;
+        add_head(t, head + column * kHeadStride, tile, left < kTile ? left : kTile, outputs);
+      }
+    }
+  }
+
+  // This lane's column of activations [hidden1, kPitch], four at a time.
+  DEVICE void first_layer(const FusedTower& tower, const float* weights, const Obs& obs, float* activations) const {
+    const float* const bias = weights + inputs() * network.hidden1;
+    float x[Shape::kObsWords];
+    if constexpr (!Shape::kOneHot) {
+      UNROLL
+      for (int k = 0; k < Shape::kObsWords; ++k) {
+        x[k] = bits_float(obs[k]);
+        if (network.mean != nullptr) x[k] = normalized_observation(x[k], network.mean[k], network.inverse[k]);
+      }
+    }
+    for (int j = 0; j < network.hidden1; j += 4) {
+      Pack<4> sum = load_pack(bias + j);
+      if constexpr (Shape::kOneHot) {
+        const std::size_t row = obs[0] * static_cast<std::size_t>(tower.stride[0]) + static_cast<std::size_t>(j);
+        const Pack<4> w = load_pack(network.parameters + tower.weight[0] + row);
+        UNROLL
+        for (int c = 0; c < 4; ++c) sum.value[c] += w.value[c];
+      } else {
+        UNROLL
+        for (int k = 0; k < Shape::kObsWords; ++k) {
+          const Pack<4> w = load_pack(weights + k * network.hidden1 + j);
+          UNROLL
+          for (int c = 0; c < 4; ++c) sum.value[c] = fused(x[k], w.value[c], sum.value[c]);
+        }
+      }
+      activate_all(network.activation, sum.value);
+      UNROLL
+      for (int c = 0; c < 4; ++c) activations[(j + c) * kPitch + lane_index()] = sum.value[c];
+    }
+  }
+
+  // Rows 8 (lane / 8) + i and columns lane % 8 + 8 j of the tile.
+  DEVICE void multiply_tile(const float* w, const float* activations, float (&sums)[8][8]) const {
+    const int stride = columns();
+    const float* right = w + lane_index() % 8 * 4;
+    const float* left = activations + lane_index() / 8 * 8;
+    const float* const bias = right + network.hidden1 * stride;
+    UNROLL
+    for (int h = 0; h < 2; ++h) {
+      const Pack<4> start = load_pack(bias + 32 * h);
+      UNROLL
+      for (int i = 0; i < 8; ++i) {
+        UNROLL
+        for (int c = 0; c < 4; ++c) sums[i][4 * h + c] = start.value[c];
+      }
+    }
+    for (int first = 0; first < network.hidden1; first += kStretch) {
+      UNROLL
+      for (int k = 0; k < kStretch; ++k, left += kPitch, right += stride) add_products(left, right, sums);
+    }
+  }
+
+  static DEVICE void add_products(const float* left, const float* right, float (&sums)[8][8]) {
+    const Pack<4> a[2] = {load_pack(left), load_pack(left + 4)}, b[2] = {load_pack(right), load_pack(right + 32)};
+    UNROLL
+    for (int i = 0; i < 8; ++i) {
+      UNROLL
+      for (int j = 0; j < 8; ++j) sums[i][j] = fused(a[i / 4].value[i % 4], b[j / 4].value[j % 4], sums[i][j]);
+    }
+  }
+
+  static DEVICE void store_tile(const float (&sums)[8][8], float* tile) {
+    float* const to = tile + lane_index() % 8 * kPitch + lane_index() / 8 * 8;
+    UNROLL
+    for (int j = 0; j < 8; ++j) {
+      UNROLL
+      for (int half = 0; half < 2; ++half) {
+        Pack<4> pack;
+        UNROLL
+        for (int i = 0; i < 4; ++i) pack.value[i] = sums[4 * half + i][j];
+        *reinterpret_cast<Pack<4>*>(to + 8 * j * kPitch + 4 * half) = pack;
+      }
+    }
+  }
+
+  DEVICE void start_head(int t, const float* bias, Outputs& outputs) const {
+    if (t == 1) {
+      outputs[kPolicy] = bias[0];
+    } else {
+      UNROLL
+      for (int o = 0; o < kOutputs; ++o) outputs[o] = bias[o];
+    }
+  }
+
+  // columns: a multiple of kStretch.
+  DEVICE void add_head(int t, const float* w, const float* tile, int columns, Outputs& outputs) const {
+    const float* x = tile + lane_index();
+    for (int first = 0; first < columns; first += kStretch) {
+      UNROLL
+      for (int k = 0; k < kStretch; ++k, x += kPitch, w += kHeadStride) {
+        if (t == 1) {
+          outputs[kPolicy] = fused(*x, w[0], outputs[kPolicy]);
+          continue;
+        }
+        UNROLL
+        for (int o = 0; o < kOutputs; o += 4) {
+          const Pack<4> pack = load_pack(w + o);
+          UNROLL
+          for (int c = 0; c < 4 && o + c < kOutputs; ++c) outputs[o + c] = fused(*x, pack.value[c], outputs[o + c]);
+        }
+      }
+    }
+  }
+#endif
+};
+
+}  // namespace stampede

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/fused/fused_rollout.h"
+
+#include <algorithm>
+
+namespace stampede {
+
+FusedLaunch fused_launch(std::size_t weights, std::size_t warp, int environments, const DeviceLimits& limits) {
+  // With more warps a block's registers no longer leave room for a second block on the multiprocessor.
+  constexpr std::size_t kMostPairs = 3;
+  if (limits.shared_per_block < weights + 2 * warp) return {};
+  const auto total = static_cast<std::size_t>((environments + kEpisodeSegment - 1) / kEpisodeSegment);
+  const auto blocks = static_cast<std::size_t>(limits.multiprocessors);
+  const std::size_t pairs =
+      std::min({kMostPairs, (limits.shared_per_block - weights) / (2 * warp), (total + blocks - 1) / blocks});
+  return {static_cast<unsigned>((total + pairs - 1) / pairs), static_cast<unsigned>(kEpisodeSegment * pairs),
+          weights + 2 * pairs * warp};
+}
+
+}  // namespace stampede
