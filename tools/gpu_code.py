@@ -117,6 +117,6 @@ def readable_names(mangled):
     names = {}
     for name, demangled in zip(mangled, text.splitlines()):
         short = demangled.replace("(anonymous namespace)::", "").replace("stampede::", "")
-        match = re.match(r"(?:void )?(?:index|chunk|block)_kernel<(.*)>\(.*\)$", short)
+        match = re.match(r"(?:void )?(?:index|chunk|block|bounded_block)_kernel<(?:\d+u, \d+u, )?(.*)>\(.*\)$", short)
         names[name] = (match[1] if match else re.sub(r"\(.*", "", short.removeprefix("void "))).strip()
     return names

@@ -110,7 +110,6 @@ struct CombinePartials {
       __syncthreads();
       if (threadIdx.x < half) squares[threadIdx.x] += squares[threadIdx.x + half];
     }
-    __syncthreads();
     if (threadIdx.x != 0) return;
     finish(metrics, state);
     decide_update(config, learning_rate, static_cast<float>(sqrt(squares[0])), state, partials.scalars);

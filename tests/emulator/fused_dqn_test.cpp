@@ -11,7 +11,7 @@
 #include "agents/dqn.h"
 #include "agents/networks/mlp_network.h"
 #include "kernels/error.h"
-#include "tests/emulator/guarded_array.h"
+#include "tests/emulator/removed_barriers.h"
 
 namespace stampede {
 namespace {
@@ -237,6 +237,18 @@ TEST(FusedDqn, DeclinesWhatItCannotHold) {
   EXPECT_FALSE(fits(config, 8, 8));
   config.distribution = ValueDistribution::kQuantile;
   EXPECT_FALSE(fits(config, 4, 2));
+}
+
+// Two tiles in one block, seven outputs, networks that differ in the second update, a clipped norm: every barrier has
+// something to separate.
+TEST(FusedDqn, NeedsItsBarriers) {
+  const auto launch = [](const Schedule& schedule) {
+    FusedDqnRig rig(
+        {"", {.batch_size = 129, .double_q = true, .dueling = true, .optimizer = {.max_norm = 0.1f}}, 64, 6, 4, 1});
+    for (std::uint64_t update = 0; update < 2; ++update) rig.learn_fused(update, schedule);
+    return learner_bits(rig.fused().network());
+  };
+  EXPECT_GT(simt::expect_barriers_are_needed(launch, "last_block.h"), 10u);
 }
 
 TEST(FusedDqn, IsRefusedOnACpu) {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/error.h"
-#include "tests/emulator/guarded_array.h"
+#include "tests/emulator/removed_barriers.h"
 
 namespace stampede {
 namespace {
@@ -191,6 +191,18 @@ TEST(FusedPolicyUpdate, DeclinesWhatItCannotHold) {
   EXPECT_FALSE(fits({256, 256}, false, box(3), two));
   EXPECT_FALSE(fits({64, 64}, true, box(3), two));
   EXPECT_FALSE(fits({64, 64}, false, box(3), box(2), ContinuousPolicy::kBeta));
+}
+
+// Two tiles in one block, seven outputs: every barrier has something to separate.
+TEST(FusedPolicyUpdate, NeedsItsBarriers) {
+  const auto launch = [](const Schedule& schedule) {
+    FusedUpdateRig rig({.name = "", .shared_torso = true, .action = Space::discrete(6), .rows = 129, .blocks = 1});
+    rig.learn_fused(kClip, schedule);
+    std::vector<float> all = learner_bits(rig.fused().network());
+    for (std::size_t k = 0; k < PolicyRowMetrics::kSize; ++k) all.push_back(static_cast<float>(rig.fused_totals()[k]));
+    return all;
+  };
+  EXPECT_GT(simt::expect_barriers_are_needed(launch, "last_block.h"), 10u);
 }
 
 // What is asked for and cannot be had is an error that names the key, and not another algorithm.
