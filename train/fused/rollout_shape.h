@@ -6,8 +6,19 @@
 
 namespace stampede {
 
+// All ids of a type have the same actions.
+template <class E>
+constexpr bool has_one_action_space() {
+  for (const EnvSpec& spec : E::specs) {
+    const Space &a = spec.action, &b = E::specs[0].action;
+    if (a.kind != b.kind || a.count != b.count || a.size != b.size) return false;
+  }
+  return true;
+}
+
 template <class E>
 struct RolloutShape {
+  static_assert(has_one_action_space<E>());
   static constexpr Space kAction = E::specs[0].action;
   static constexpr bool kDiscrete = kAction.is_discrete();
   static constexpr bool kOneHot = E::specs[0].observation.is_discrete();
