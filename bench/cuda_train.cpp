@@ -55,27 +55,23 @@ Settings rollout_settings(int environments, int steps) {
   return {{"num_envs", std::to_string(environments)}, {"rollout_steps", std::to_string(steps)}, {"activation", "tanh"}};
 }
 
-TrainingCase ppo_case(int environments, bool shared_torso) {
+TrainingCase ppo_case(int environments, bool shared_torso, const Settings& more = {}, const std::string& suffix = "") {
   Settings settings = rollout_settings(environments, 128);
+  settings.insert(settings.end(), more.begin(), more.end());
   settings.insert(settings.end(),
                   {{"epochs", "4"}, {"minibatches", "4"}, {"shared_torso", shared_torso ? "true" : "false"}});
-  return {"ppo/CartPole-v1/" + std::to_string(environments) + (shared_torso ? "/shared_torso" : ""), "ppo",
+  return {"ppo/CartPole-v1/" + std::to_string(environments) + (shared_torso ? "/shared_torso" : "") + suffix, "ppo",
           "CartPole-v1", settings, 4};
 }
 
 // One gradient step of `batch` rows per step of 4096 environments.
-TrainingCase dqn_case(const std::string& algorithm, int batch) {
-  return {algorithm + "/CartPole-v1/4096/" + std::to_string(batch),
-          algorithm,
-          "CartPole-v1",
-          {{"num_envs", "4096"},
-           {"buffer_size", "1048576"},
-           {"batch_size", std::to_string(batch)},
-           {"learning_starts", "65536"},
-           {"train_interval", "1"},
-           {"gradient_steps", "1"}},
-          64,
-          true};
+TrainingCase dqn_case(const std::string& algorithm, int batch, const Settings& more = {},
+                      const std::string& suffix = "") {
+  Settings settings{{"num_envs", "4096"},         {"buffer_size", "1048576"}, {"batch_size", std::to_string(batch)},
+                    {"learning_starts", "65536"}, {"train_interval", "1"},    {"gradient_steps", "1"}};
+  settings.insert(settings.end(), more.begin(), more.end());
+  return {
+      algorithm + "/CartPole-v1/4096/" + std::to_string(batch) + suffix, algorithm, "CartPole-v1", settings, 64, true};
 }
 
 TrainingCase sac_case(int environments, int batch) {
@@ -99,9 +95,12 @@ void register_cuda_training_benchmarks() {
       ppo_case(1024, false),
       ppo_case(8192, false),
       ppo_case(8192, true),
+      ppo_case(8192, true, {{"precision", "bf16"}}, "/bf16"),
+      ppo_case(8192, false, {{"fused", "false"}}, "/stepwise"),
       {"a2c/CartPole-v1/8192", "a2c", "CartPole-v1", rollout_settings(8192, 16), 8},
       {"pqn/CartPole-v1/8192", "pqn", "CartPole-v1", rollout_settings(8192, 32), 4},
       dqn_case("dqn", 8192),
+      dqn_case("dqn", 8192, {{"fused", "false"}}, "/stepwise"),
       dqn_case("per_dqn", 4096),
       sac_case(1024, 256),
   };

@@ -273,7 +273,7 @@ sanitizer() {  # TOOL
   local begin=$SECONDS output status=unavailable
   nvidia_tool compute-sanitizer "$1" || return
   output=$(limited "$(share 120)" compute-sanitizer --tool "$1" "$bin/stampede_tests" \
-    '--gtest_filter=KernelParity.CountsAndScans:KernelParity.OptimizerSteps:EnvironmentParity.*:*Fused*Cuda*' 2>&1)
+    '--gtest_filter=KernelParity.CountsAndScans:KernelParity.OptimizerSteps:EnvironmentParity.*:RolloutParity.*:FusedParity.*' 2>&1)
   printf '== compute-sanitizer %s\n%s\n' "$1" "$output" | tail -n 100 >>"$out/tools.txt"
   ! grep -q 'ERROR SUMMARY: 0 errors' <<<"$output" || status=passed
   ! grep -qE 'RACECHECK SUMMARY: 0 hazards' <<<"$output" || status=passed
@@ -287,7 +287,7 @@ profiler() {
   nvidia_tool ncu ncu || return
   folder=$(mktemp -d)
   for algorithm in ppo dqn; do
-    output=$(limited "$(share 60)" ncu --kernel-name-base demangled --kernel-name 'regex:Fused|Rollout|Update|Gradient' \
+    output=$(limited "$(share 60)" ncu --kernel-name-base demangled --kernel-name 'regex:RolloutKernel|PolicyGradientKernel|DqnGradientKernel|DqnActKernel' \
       --launch-count 6 --set full "$bin/stampede" train $algorithm CartPole-v1 num_envs=4096 total_steps=600000 \
       cuda_graph=false eval_episodes=1 --device cuda --quiet --out "$folder/$algorithm" 2>&1)
     printf '== ncu %s\n%s\n' "$algorithm" "$output" | tail -n 400 >>"$out/tools.txt"

@@ -13,9 +13,9 @@ namespace {
 
 // Iterations of every kind: before learning starts, with and without an update of the target network, with metrics and
 // an evaluation between them.
-StateBytes train(const AlgorithmEntry& algorithm, bool graphs) {
+StateBytes train(const AlgorithmEntry& algorithm, const Keys& keys, bool graphs) {
   const Stream stream = Stream::cuda();
-  TrainingRun run = small_run(algorithm, stream);
+  TrainingRun run = small_run(algorithm, stream, keys);
   Graph graph(stream, graphs);
   for (int k = 0; k < 30; ++k) {
     const std::int64_t waits = stream.host_waits();
@@ -39,8 +39,13 @@ TEST(GraphParity, SameBitsWithAndWithout) {
   if (!reason.empty()) GTEST_SKIP() << reason;
   for (const AlgorithmEntry& algorithm : algorithms()) {
     if (!runs_on_cuda(algorithm)) continue;
-    EXPECT_EQ(differing_entries(train(algorithm, false), train(algorithm, true)), std::vector<std::string>{})
-        << algorithm.id;
+    // A width that fused kernels have, with and without them.
+    for (const char* fused : {"auto", "false"}) {
+      const Keys keys{{"hidden", "64,64"}, {"fused", fused}};
+      EXPECT_EQ(differing_entries(train(algorithm, keys, false), train(algorithm, keys, true)),
+                std::vector<std::string>{})
+          << algorithm.id << " fused=" << fused;
+    }
   }
 }
 

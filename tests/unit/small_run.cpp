@@ -5,18 +5,14 @@
 
 namespace stampede {
 
-TrainingRun small_run(const AlgorithmEntry& algorithm, const Stream& stream) {
+TrainingRun small_run(const AlgorithmEntry& algorithm, const Stream& stream, const Keys& more) {
   Keys keys{{"num_envs", "3"}, {"total_steps", "100000"}, {"schedule_steps", "1000"}};
   const std::vector<ConfigKey> known = algorithm.keys();
-  for (const auto& [name, text] : Keys{{"learning_starts", "30"},
-                                       {"batch_size", "31"},
-                                       {"hidden", "16,16"},
-                                       {"buffer_size", "300"},
-                                       {"target_interval", "3"},
-                                       {"workers", "1"},
-                                       {"rollout_steps", "5"},
-                                       {"minibatches", "1"},
-                                       {"critic_minibatches", "1"}}) {
+  Keys wanted{{"learning_starts", "30"}, {"batch_size", "31"}, {"hidden", "16,16"},
+              {"buffer_size", "300"},    {"workers", "1"},     {"target_interval", "3"},
+              {"rollout_steps", "5"},    {"minibatches", "1"}, {"critic_minibatches", "1"}};
+  wanted.insert(wanted.end(), more.begin(), more.end());
+  for (const auto& [name, text] : wanted) {
     const auto declared = [&](const ConfigKey& key) { return key.name == name; };
     if (std::any_of(known.begin(), known.end(), declared)) keys.emplace_back(name, text);
   }

@@ -8,8 +8,8 @@
 
 namespace stampede {
 
-// Three environments, short rollouts, little replay, narrow layers.
-TrainingRun small_run(const AlgorithmEntry& algorithm, const Stream& stream);
+// Three environments, short rollouts, little replay. Of the keys in `more`, those that the algorithm has apply too.
+TrainingRun small_run(const AlgorithmEntry& algorithm, const Stream& stream, const Keys& more = {});
 
 // Workers of asynchronous methods are CPU threads.
 bool runs_on_cuda(const AlgorithmEntry& algorithm);
