@@ -16,6 +16,18 @@ ContinuousPolicy continuous_policy(const Config& config) {
 
 }  // namespace
 
+KeyList collector_keys() {
+  KeyList keys = {
+      {.name = "precision",
+       .type = kChoice,
+       .default_text = "fp32",
+       .choices = "fp32|bf16",
+       .help = "of the fused rollout's policy; learning is fp32"},
+  };
+  append(keys, fused_keys());
+  return keys;
+}
+
 KeyList rollout_keys() {
   KeyList keys = {
       {.name = "rollout_steps",
@@ -30,13 +42,8 @@ KeyList rollout_keys() {
        .min = 0,
        .max = 1,
        .help = "lambda of generalised advantage estimation"},
-      {.name = "precision",
-       .type = kChoice,
-       .default_text = "fp32",
-       .choices = "fp32|bf16",
-       .help = "of the fused rollout's policy; learning is fp32"},
   };
-  append(keys, fused_keys());
+  append(keys, collector_keys());
   return keys;
 }
 

@@ -8,7 +8,8 @@
 
 namespace stampede {
 
-KeyList rollout_keys();       // rollout_steps, gamma, gae_lambda, fused, precision
+KeyList collector_keys();     // fused, precision: how rollouts are collected
+KeyList rollout_keys();       // rollout_steps, gamma, gae_lambda and those
 KeyList actor_critic_keys();  // weights of value and entropy, normalisers, log_sigma, optimizer, network
 
 ActorCriticConfig actor_critic_config(const Config& config);

@@ -69,6 +69,7 @@ KeyList reinforce_keys() {
       {.name = "normalize_returns", .type = kFlag, .default_text = "true", .help = "minus the baseline, per update"},
   };
   KeyList keys(std::begin(kKeys), std::end(kKeys));
+  append(keys, collector_keys());
   append(keys, actor_critic_keys());
   return keys;
 }
