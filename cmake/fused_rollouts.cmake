@@ -5,6 +5,7 @@ function(stampede_add_fused_rollouts target definition)
   set(folder ${CMAKE_BINARY_DIR}/generated/fused)
   set(declarations "")
   set(calls "")
+  set(sources "")
   if(STAMPEDE_CUDA)
     file(STRINGS ${definition} lines REGEX "^[a-z]")
     foreach(line IN LISTS lines)
@@ -21,10 +22,14 @@ std::unique_ptr<FusedRollout> fused_rollout_@header@(const VectorEnv& env, Preci
 }
 }  // namespace stampede
 ]=])
-      target_sources(${target} PRIVATE ${folder}/${header}_rollout.cu)
+      list(APPEND sources ${folder}/${header}_rollout.cu)
       string(APPEND declarations "std::unique_ptr<FusedRollout> fused_rollout_${header}(const VectorEnv&, Precision);\n")
       string(APPEND calls "  if (auto found = fused_rollout_${header}(env, precision)) return found;\n")
     endforeach()
+    if(STAMPEDE_BATCHES)
+      stampede_batch(sources fused_rollouts "\\.cu$" 3)
+    endif()
+    target_sources(${target} PRIVATE ${sources})
   endif()
   file(CONFIGURE OUTPUT ${folder}/fused_rollouts.cpp @ONLY CONTENT [=[
 // Generated from sim/registry.def.

@@ -198,6 +198,8 @@ def table(rows):
     return "\n".join(lines)
 
 
+FUSED = re.compile("RolloutKernel<|(Dqn|Policy)(Act|Gradient)Kernel<")
+
 INTRODUCTION = f"""<!-- Written by tools/cost_model.py from the PTX of a build. -->
 # What a GPU can do at most
 
@@ -219,11 +221,12 @@ involved; these are upper bounds, on record before a measurement, for one NVIDIA
 
 def document(rows):
     steps = {k: r for k, r in rows.items() if k.startswith("StepOp<")}
-    fused = {k: r for k, r in rows.items() if "fused" in k.lower()}
+    fused = {k: r for k, r in rows.items() if FUSED.match(k)}
     rest = {k: r for k, r in rows.items() if k not in steps and k not in fused}
     parts = [INTRODUCTION, "## Environment steps\n", table(steps)]
     if fused:
-        parts += ["\n## Fused kernels\n", table(fused)]
+        parts += ["\n## Fused kernels\n\nAll work is in loops over steps, rows and layers: only the last column says something.\n",
+                  table(fused)]
     return "\n".join(parts + ["\n## The others\n", table(rest)]) + "\n"
 
 
