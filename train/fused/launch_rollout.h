@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Instantiates the rollout kernel of one environment: included by a generated .cu file for each.
+// Instantiates the rollout kernel of one environment: included by a generated .cu file for each, where CUDA is
+// built.
 #pragma once
 
 #include "kernels/launch.h"
@@ -7,6 +8,7 @@
 #include "train/fused/fp32_policy_blocks.h"
 #include "train/fused/rollout_blocks.h"
 
+#ifdef __CUDACC__
 namespace stampede {
 
 template <class E, class Policy>
@@ -40,3 +42,4 @@ std::unique_ptr<FusedRollout> make_fused_rollout(const VectorEnv& env, Precision
 }
 
 }  // namespace stampede
+#endif
