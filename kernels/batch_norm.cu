@@ -20,7 +20,7 @@ constexpr int kColumns = kGrain;
 
 HD float inverse_deviation(float variance) { return 1.0f / square_root(variance + kBatchNormEpsilon); }
 
-struct ForwardOp {
+struct BatchForwardOp {
   BatchNormForward op;
 
   HD void operator()(int begin, int) const {
@@ -56,7 +56,7 @@ struct ForwardOp {
   }
 };
 
-struct InferenceOp {
+struct BatchInferenceOp {
   BatchNormInference op;
 
   HD void operator()(int begin, int) const {
@@ -72,7 +72,7 @@ struct InferenceOp {
   }
 };
 
-struct BackwardOp {
+struct BatchBackwardOp {
   BatchNormBackward op;
 
   HD void operator()(int begin, int) const {
@@ -103,7 +103,7 @@ struct BackwardOp {
   }
 };
 
-struct RunningOp {
+struct BatchRunningOp {
   RunningStatistics op;
 
   HD void operator()(int i) const {
@@ -117,19 +117,19 @@ struct RunningOp {
 }  // namespace
 
 void batch_norm_forward(const Stream& stream, const BatchNormForward& op) {
-  if (op.rows > 0) for_each_chunk(stream, op.stride, ForwardOp{op}, kGrain);
+  if (op.rows > 0) for_each_chunk(stream, op.stride, BatchForwardOp{op}, kGrain);
 }
 
 void batch_norm_inference(const Stream& stream, const BatchNormInference& op) {
-  for_each_chunk(stream, op.stride, InferenceOp{op}, kGrain);
+  for_each_chunk(stream, op.stride, BatchInferenceOp{op}, kGrain);
 }
 
 void batch_norm_backward(const Stream& stream, const BatchNormBackward& op) {
-  if (op.rows > 0) for_each_chunk(stream, op.stride, BackwardOp{op}, kGrain);
+  if (op.rows > 0) for_each_chunk(stream, op.stride, BatchBackwardOp{op}, kGrain);
 }
 
 void update_running_statistics(const Stream& stream, const RunningStatistics& op) {
-  for_each_index(stream, op.stride, RunningOp{op});
+  for_each_index(stream, op.stride, BatchRunningOp{op});
 }
 
 }  // namespace stampede

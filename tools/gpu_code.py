@@ -66,6 +66,10 @@ def compiler_release(module):
     return match[1] if match else "unknown"
 
 
+# What a block's section of shared memory holds for the system from sm_90 on, in modules where any kernel has one.
+RESERVED_SHARED = 1024
+
+
 def kernel_resources(program):
     """{(mangled name, architecture): (registers, stack bytes, static shared bytes)} of all kernels."""
     resources = {}
@@ -103,7 +107,8 @@ def cubin_resources(cubin):
         if ".nv.constant0." + kernel not in by_name:  # a function that kernels call
             continue
         found = values.get(kernel, {})
-        shared = by_name.get(".nv.shared." + kernel, (None,) * 5)[4] or 0
+        section = by_name.get(".nv.shared." + kernel, (None,) * 5)[4] or 0
+        shared = max(0, section - RESERVED_SHARED)
         stack = max(found.get(FRAME_SIZE, 0), found.get(MIN_STACK_SIZE, 0))
         kernels[kernel] = (found.get(REGISTER_COUNT, 0), stack, shared)
     return kernels
