@@ -160,6 +160,18 @@ def learning_table(runs):
     return "\n".join(lines)
 
 
+def ablation_table(path):
+    if not path.exists():
+        return NOT_MEASURED
+    settings = json.loads(path.read_text())["settings"]
+    environments = list(dict.fromkeys(entry["env"] for entry in settings))
+    cells = {(entry["setting"], entry["env"]): f"{entry['final_mean']:.4g} ({entry['final_worst']:.4g})" for entry in settings}
+    lines = ["| | " + " | ".join(environments) + " |", "|---" * (1 + len(environments)) + "|"]
+    for name in dict.fromkeys(entry["setting"] for entry in settings):
+        lines.append(f"| {name} | " + " | ".join(cells.get((name, env), "") for env in environments) + " |")
+    return "\n".join(lines)
+
+
 def fill(path, text, name, body):
     pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.S)
     if not pattern.search(text):
@@ -177,6 +189,7 @@ def main(arguments):
         "README.md": {"headline": headline_table(benchmarks, HEADLINES),
                       "gpu": headline_table(gpu_benchmarks, GPU_HEADLINES, solve_rows(gpu_runs))},
         "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs),
+                            "ablation": ablation_table(root / "bench" / "results" / "ablation.json"),
                             "gpu": speed_table(gpu_benchmarks)},
     }
     differing = []
