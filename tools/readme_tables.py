@@ -172,6 +172,21 @@ def ablation_table(path):
     return "\n".join(lines)
 
 
+def reference_table(path):
+    if not path.exists():
+        return NOT_MEASURED
+    lines = ["| environment | algorithm | episodes | step size | reference | online return here | greedy policies: reference | here | agrees |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for row in json.loads(path.read_text())["learning"]:
+        rate = re.search(r" learning_rate=(\S+)", row["command"])
+        online, greedy = row["online_return"], row["greedy_return"]
+        reference = f"{greedy['reference']:.4g}" if greedy["reference"] is not None else ""
+        lines.append(f"| {row['env']} | {row['algo']} | {row['episodes']:,} | {rate[1] if rate else ''} | {online['reference']:.4g} | "
+                     f"{online['mean']:.4g} ± {online['standard_error']:.2g} | {reference} | {greedy['mean']:.4g} | "
+                     f"{'yes' if row['agrees'] else 'no'} |")
+    return "\n".join(lines)
+
+
 def fill(path, text, name, body):
     pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.S)
     if not pattern.search(text):
@@ -189,6 +204,7 @@ def main(arguments):
         "README.md": {"headline": headline_table(benchmarks, HEADLINES),
                       "gpu": headline_table(gpu_benchmarks, GPU_HEADLINES, solve_rows(gpu_runs))},
         "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs),
+                            "reference": reference_table(root / "bench" / "results" / "tabular.json"),
                             "ablation": ablation_table(root / "bench" / "results" / "ablation.json"),
                             "gpu": speed_table(gpu_benchmarks)},
     }
