@@ -241,7 +241,7 @@ TEST(FusedDqn, DeclinesWhatItCannotHold) {
 
 // Two tiles in one block, seven outputs, networks that differ in the second update, a clipped norm: every barrier has
 // something to separate.
-TEST(FusedDqn, NeedsItsBarriers) {
+TEST(RemovedBarriers, OfFusedDqn) {
   const auto launch = [](const Schedule& schedule) {
     FusedDqnRig rig(
         {"", {.batch_size = 129, .double_q = true, .dueling = true, .optimizer = {.max_norm = 0.1f}}, 64, 6, 4, 1});

@@ -194,7 +194,7 @@ TEST(FusedPolicyUpdate, DeclinesWhatItCannotHold) {
 }
 
 // Two tiles in one block, seven outputs: every barrier has something to separate.
-TEST(FusedPolicyUpdate, NeedsItsBarriers) {
+TEST(RemovedBarriers, OfFusedPolicyUpdates) {
   const auto launch = [](const Schedule& schedule) {
     FusedUpdateRig rig({.name = "", .shared_torso = true, .action = Space::discrete(6), .rows = 129, .blocks = 1});
     rig.learn_fused(kClip, schedule);
