@@ -15,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 
 from run import ROOT, SEEDS, context, train
 
@@ -29,7 +30,8 @@ def solving_times(program, algo, more):
     words = [algo, ENV, f"total_steps={STEPS}", "eval_every=5000", "--json", "--stop-at", f"{BAR:g}", *more]
     runs = []
     for seed in range(1, SEEDS + 1):
-        [run], seconds = train(program, words + [f"seed={seed}"])
+        with tempfile.TemporaryDirectory() as folder:
+            [run], seconds = train(program, words + [f"seed={seed}"], pathlib.Path(folder) / "run")
         runs.append({"seed": seed, "solved_at_step": run["solved_at_step"], "env_steps": run["env_steps"],
                      "seconds_train": run["seconds_train"], "seconds_process": round(seconds, 4)})
     return runs, "stampede train " + " ".join(words)
