@@ -11,6 +11,12 @@
 
 namespace stampede {
 
+// A reward whose best action is half of the first observation.
+inline float quadratic(const float* obs, const float* action) {
+  const float off = action[0] - 0.5f * obs[0];
+  return 1.0f - off * off;
+}
+
 // Observations of three numbers in [-1, 1], actions of `Agent`'s space, rewards from a function of both.
 template <class Agent, class AgentConfig>
 class ActorCriticRig {

@@ -198,11 +198,6 @@ TEST(BatchNorm, ATowerHasOneNormalisation) {
 
 using Rig = ActorCriticRig<Td3, Td3Config>;
 
-float quadratic(const float* obs, const float* action) {
-  const float off = action[0] - 0.5f * obs[0];
-  return 1.0f - off * off;
-}
-
 Td3Config normalised_policy() {
   Td3Config config;
   config.batch_size = 65;

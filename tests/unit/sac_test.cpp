@@ -20,11 +20,6 @@ using DiscreteRig = ActorCriticRig<SacDiscrete, SacDiscreteConfig>;
 
 const Space kTorque = Space::box<1>({-2.0f}, {2.0f});
 
-float quadratic(const float* obs, const float* action) {
-  const float off = action[0] - 0.5f * obs[0];
-  return 1.0f - off * off;
-}
-
 SacConfig small_config() {
   SacConfig config;
   config.batch_size = 33;

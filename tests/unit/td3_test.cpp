@@ -27,11 +27,6 @@ Td3Config small_config() {
 
 const Space kTorque = Space::box<1>({-2.0f}, {2.0f});
 
-float quadratic(const float* obs, const float* action) {
-  const float off = action[0] - 0.5f * obs[0];
-  return 1.0f - off * off;
-}
-
 TEST(ActionCode, ScalesBoxesAndNamesDiscreteActions) {
   const ActionCode box = action_code(Space::box<2>({-2.0f, 0.0f}, {2.0f, 10.0f}));
   std::vector<std::uint32_t> words(kMaxSpaceSize);
