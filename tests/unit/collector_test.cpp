@@ -53,7 +53,7 @@ class Collectors : public testing::Test {
   }
   std::string refusal(const ActorCriticConfig& config, const std::string& env = "CartPole-v1") {
     build(env, config);
-    return fused_network_refusal(*agent_);
+    return fused_network_refusal(*agent_, Precision::kFp32);
   }
   static ActorCriticConfig with_hidden(std::vector<int> hidden) {
     ActorCriticConfig config;
