@@ -35,6 +35,8 @@ class MlpNetwork final : public Network {
                           float* dy, float* gradients) const;
   void move_norm(const Stream& stream, const float* parameters, const float* direction, std::size_t layer, int rows,
                  float* workspace, float* dx) const;
+  std::size_t scratch_size(int rows) const;
+  float* gradient_scratch(float* workspace, int rows) const;  // [gradient_parts(rows), largest_gradient_]
   float* inverse_deviations(float* workspace, int rows, std::size_t layer) const;  // [rows]
   float* batch_statistics(float* workspace, int rows, std::size_t layer) const;    // mean and variance, [2, out_stride]
 
@@ -55,6 +57,7 @@ class MlpNetwork final : public Network {
   std::size_t statistics_ = 0;  // floats of all batch statistics
   std::size_t widest_ = 0;      // floats per row of the widest hidden layer
   std::size_t prepared_size_ = 0;
+  std::size_t largest_gradient_ = 0;  // floats of one layer's weights and bias
 };
 
 }  // namespace stampede

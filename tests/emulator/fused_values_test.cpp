@@ -156,7 +156,7 @@ TEST(FusedValues, WhatDoesNotFitSaysWhy) {
 }
 
 TEST(RemovedBarriers, OfFusedValueRollouts) {
-  ValueCase c{.environments = 65, .ring_rows = 3, .network = {.hidden = {128, 128}, .layer_norm = true}};
+  ValueCase c{.environments = 65, .ring_rows = 3, .network = {.layer_norm = true}};
   const auto launch = [&](const Schedule& schedule) {
     return PqnSide<CartPole>(c, {.target_interval = 3}).roll_fused(2, schedule).extra;
   };
