@@ -157,9 +157,7 @@ TEST(FusedValues, WhatDoesNotFitSaysWhy) {
 
 TEST(RemovedBarriers, OfFusedValueRollouts) {
   ValueCase c{.environments = 65, .ring_rows = 3, .network = {.layer_norm = true}};
-  const auto launch = [&](const Schedule& schedule) {
-    return PqnSide<CartPole>(c, {}).roll_fused(2, schedule).extra;
-  };
+  const auto launch = [&](const Schedule& schedule) { return PqnSide<CartPole>(c, {}).roll_fused(2, schedule).extra; };
   EXPECT_EQ(simt::expect_barriers_are_needed(launch), 4u);
 }
 
