@@ -61,7 +61,7 @@ NetworkFactory network_factory(const Config& config) {
   if (tf32 && (torch || !cuda || gemm == "native")) {
     throw UsageError("tf32: true needs network=native, device=cuda and gemm=cublas or gemm=auto");
   }
-  if (torch) return load_torch_networks();
+  if (torch) return load_torch_networks(cuda);
   if (!cuda || gemm == "native") return [](const NetworkSpec& spec) { return std::make_unique<MlpNetwork>(spec); };
   const auto networks = std::make_shared<CudaNetworks>(gemm == "cublas", tf32);
   return [networks](const NetworkSpec& spec) { return networks->make(spec); };
