@@ -14,7 +14,7 @@ namespace stampede {
 class MlpNetwork final : public Network {
  public:
   // products: what multiplies on streams that it serves, except for class inputs and tangents. Its algorithms are
-  // chosen when a workspace's size is asked for.
+  // chosen when a workspace's size is asked for, and by the number of rows: there, batch size does change bits.
   explicit MlpNetwork(NetworkSpec spec, std::shared_ptr<const CublasProducts> products = nullptr);
 
   int preferred_rows(const Stream& stream) const override;
