@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "kernels/error.h"
 #include "kernels/product_epilogues.h"
@@ -78,12 +79,16 @@ CublasProducts::Shape CublasProducts::shape_of(const LinearForward& op, ReluMask
   return shape;
 }
 
-CublasProducts::Shape CublasProducts::shape_of(const LinearBackwardData& op, ReluMask mask) {
+CublasProducts::Shape CublasProducts::shape_of(const LinearBackwardData& op, const BackwardSources& sources) {
   Shape shape{op.in_stride, op.rows, op.out, op.in_stride, op.dy_stride, op.dx_stride};
   shape.accumulate = op.accumulate;
-  if (mask.stride > 0) {
+  if (sources.w_stride > 0) {
+    shape.transposed_a = true;
+    shape.a_stride = sources.w_stride;
+  }
+  if (sources.mask.stride > 0) {
     shape.epilogue = CublasLt::kReluGradient;
-    shape.mask_bits = mask.stride * 32;
+    shape.mask_bits = sources.mask.stride * 32;
   }
   return shape;
 }
@@ -103,7 +108,9 @@ CublasProducts::Shape CublasProducts::column_sums_shape(const LinearBackwardWeig
 }
 
 std::unique_ptr<CublasProducts::Plan> CublasProducts::make_plan(const Shape& shape) const {
-  const auto layout = [&](int rows, int columns, int stride) {
+  // [rows, columns], or what lies in memory to be read transposed.
+  const auto layout = [&](int rows, int columns, int stride, bool transposed) {
+    if (transposed) std::swap(rows, columns);
     CublasLt::Layout made = nullptr;
     check(lt_.layout_create(&made, CublasLt::kFloat32, static_cast<std::uint64_t>(rows),
                             static_cast<std::uint64_t>(columns), stride),
@@ -112,14 +119,13 @@ std::unique_ptr<CublasProducts::Plan> CublasProducts::make_plan(const Shape& sha
   };
   CublasLt::Desc made = nullptr;
   check(lt_.desc_create(&made, compute_, CublasLt::kFloat32), "cublasLtMatmulDescCreate");
-  auto plan = std::make_unique<Plan>(
-      Plan{Owner(made, lt_.desc_destroy),
-           layout(shape.m, shape.k, shape.a_stride),
-           shape.transposed_b ? layout(shape.n, shape.k, shape.b_stride) : layout(shape.k, shape.n, shape.b_stride),
-           layout(shape.m, shape.n, shape.d_stride),
-           {},
-           shape.accumulate,
-           shape.epilogue});
+  auto plan = std::make_unique<Plan>(Plan{Owner(made, lt_.desc_destroy),
+                                          layout(shape.m, shape.k, shape.a_stride, shape.transposed_a),
+                                          layout(shape.k, shape.n, shape.b_stride, shape.transposed_b),
+                                          layout(shape.m, shape.n, shape.d_stride, false),
+                                          {},
+                                          shape.accumulate,
+                                          shape.epilogue});
   describe(*plan, shape);
   return choose_algorithm(*plan) ? std::move(plan) : nullptr;
 }
@@ -128,6 +134,7 @@ void CublasProducts::describe(const Plan& plan, const Shape& shape) const {
   const auto set = [&](CublasLt::DescAttribute attribute, auto value) {
     check(lt_.desc_set(plan.desc.get(), attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
   };
+  set(CublasLt::kTransposeA, shape.transposed_a ? CublasLt::kTransposed : CublasLt::kPlain);
   set(CublasLt::kTransposeB, shape.transposed_b ? CublasLt::kTransposed : CublasLt::kPlain);
   set(CublasLt::kEpilogue, shape.epilogue);
   if (shape.epilogue == CublasLt::kNoEpilogue) return;
@@ -176,9 +183,10 @@ const CublasProducts::Plan& CublasProducts::best_plan(const Shape& shape) const 
                      std::to_string(shape.k) + " by " + std::to_string(shape.n) + "; gemm=native trains without it");
 }
 
-bool CublasProducts::has_mask(const LinearForward& forward, const LinearBackwardData& backward) const {
+bool CublasProducts::has_mask(const LinearForward& forward, const LinearBackwardData& backward, int w_stride) const {
   const ReluMask mask{nullptr, mask_stride(forward.out_stride)};
-  return find_plan(shape_of(forward, mask)) != nullptr && find_plan(shape_of(backward, mask)) != nullptr;
+  return find_plan(shape_of(forward, mask)) != nullptr &&
+         find_plan(shape_of(backward, {mask, nullptr, w_stride})) != nullptr;
 }
 
 void CublasProducts::plan(const LinearBackwardWeights& op) const {
@@ -192,10 +200,10 @@ void CublasProducts::forward(const Stream& stream, const LinearForward& op, Relu
   if (!complete) add_bias_and_activate(stream, op);
 }
 
-void CublasProducts::backward_data(const Stream& stream, const LinearBackwardData& op, ReluMask mask,
+void CublasProducts::backward_data(const Stream& stream, const LinearBackwardData& op, const BackwardSources& sources,
                                    float* scratch) const {
-  const Plan& plan = best_plan(shape_of(op, mask));
-  run(stream, plan, op.wt, op.dy, op.dx, nullptr, mask.bits, scratch);
+  const Plan& plan = best_plan(shape_of(op, sources));
+  run(stream, plan, sources.w_stride > 0 ? sources.w : op.wt, op.dy, op.dx, nullptr, sources.mask.bits, scratch);
   if (plan.epilogue == CublasLt::kNoEpilogue) multiply_by_derivative(stream, op);
 }
 

@@ -20,6 +20,15 @@ struct ReluMask {
   int stride = 0;                 // words per row, a multiple of 16
 };
 
+// What the gradient of a layer's inputs may read beside what LinearBackwardData names.
+struct BackwardSources {
+  ReluMask mask = {};
+  // The weights themselves, [in, w_stride], instead of their transpose. Null where stride is 0, and where `in` is not a
+  // multiple of 16: the padding of dx is written by the padding of the transpose.
+  const float* w = nullptr;
+  int w_stride = 0;
+};
+
 // Bias, ReLU, its derivative and the bias' gradient are epilogues of the products where cuBLASLt has an algorithm with
 // them, else kernels of their own (kernels/product_epilogues.h).
 //
@@ -42,20 +51,21 @@ class CublasProducts {
   // Words per row of the mask of a layer with so many outputs.
   static int mask_stride(int out_stride) { return (out_stride + 511) / 512 * 16; }
   // Whether forward() can write a mask that backward_data() reads. Pointers do not matter.
-  bool has_mask(const LinearForward& forward, const LinearBackwardData& backward) const;
+  bool has_mask(const LinearForward& forward, const LinearBackwardData& backward, int w_stride) const;
   void plan(const LinearForward& op, ReluMask mask) const { best_plan(shape_of(op, mask)); }
-  void plan(const LinearBackwardData& op, ReluMask mask) const { best_plan(shape_of(op, mask)); }
+  void plan(const LinearBackwardData& op, const BackwardSources& sources) const { best_plan(shape_of(op, sources)); }
   void plan(const LinearBackwardWeights& op) const;
 
   void forward(const Stream& stream, const LinearForward& op, ReluMask mask, float* scratch) const;
-  void backward_data(const Stream& stream, const LinearBackwardData& op, ReluMask mask, float* scratch) const;
+  void backward_data(const Stream& stream, const LinearBackwardData& op, const BackwardSources& sources,
+                     float* scratch) const;
   void backward_weights(const Stream& stream, const LinearBackwardWeights& op, float* scratch) const;
 
  private:
   // D [m, n] = op(A) op(B) (+ D), column-major: our row-major matrices seen transposed.
   struct Shape {
     int m, n, k, a_stride, b_stride, d_stride;
-    bool transposed_b = false, accumulate = false;
+    bool transposed_a = false, transposed_b = false, accumulate = false;
     CublasLt::Epilogue epilogue = CublasLt::kNoEpilogue;
     int mask_bits = 0;  // per row
     auto operator<=>(const Shape&) const = default;
@@ -63,7 +73,7 @@ class CublasProducts {
   };
   struct Plan;
   static Shape shape_of(const LinearForward& op, ReluMask mask);
-  static Shape shape_of(const LinearBackwardData& op, ReluMask mask);
+  static Shape shape_of(const LinearBackwardData& op, const BackwardSources& sources);
   static Shape shape_of(const LinearBackwardWeights& op);
   static Shape column_sums_shape(const LinearBackwardWeights& op);
 

@@ -156,7 +156,7 @@ void MlpNetwork::plan(int rows, bool with_gradient) const {
     products_->plan(forward_shape(l, rows), with_gradient ? mask_of(l) : ReluMask{});
     if (!with_gradient) continue;
     products_->plan(weights_shape(l, rows));
-    products_->plan(data_shape(l, rows), places_[l].first ? ReluMask{} : mask_of(l - 1));
+    products_->plan(data_shape(l, rows), {places_[l].first ? ReluMask{} : mask_of(l - 1), nullptr, plain_stride(l)});
   }
 }
 
@@ -164,7 +164,12 @@ bool MlpNetwork::has_mask(std::size_t layer, int rows) const {
   const LayerLayout& layout = spec().layers()[layer];
   const bool embedded = places_[layer].first && spec().one_hot();
   if (places_[layer].last || embedded || layout.normalized() || layout.activation != Activation::kRelu) return false;
-  return products_->has_mask(forward_shape(layer, rows), data_shape(layer + 1, rows));
+  return products_->has_mask(forward_shape(layer, rows), data_shape(layer + 1, rows), plain_stride(layer + 1));
+}
+
+int MlpNetwork::plain_stride(std::size_t layer) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  return layout.in % 16 == 0 ? layout.out_stride : 0;
 }
 
 ReluMask MlpNetwork::mask(std::size_t layer, int rows, float* workspace) const {
@@ -292,8 +297,10 @@ void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameter
 }
 
 void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters, float* prepared) const {
+  const bool by_library = products_ && products_->serves(stream);
   for (std::size_t l = 0; l < places_.size(); ++l) {
     if (places_[l].first && spec().one_hot()) continue;
+    if (by_library && plain_stride(l) > 0) continue;
     const LayerLayout& layer = spec().layers()[l];
     transpose_weights(stream, parameters + layer.weight, layer.in, layer.out, layer.out_stride,
                       prepared + places_[l].transposed, padded_row(layer.in));
@@ -328,7 +335,8 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
     data.x = weights.x;
     data.dx = place.first ? d_inputs : workspace + count * (kept_ + (l % 2) * widest_);
     if (by_library) {
-      products_->backward_data(stream, data, place.first ? ReluMask{} : mask(l - 1, rows, workspace), scratch);
+      const ReluMask bits = place.first ? ReluMask{} : mask(l - 1, rows, workspace);
+      products_->backward_data(stream, data, {bits, parameters + layers[l].weight, plain_stride(l)}, scratch);
     } else {
       linear_backward_data(stream, data);
     }

@@ -47,6 +47,7 @@ class MlpNetwork final : public Network {
   // With a library: the choice of its algorithms, and its part of a workspace, which lies behind the rest.
   void plan(int rows, bool with_gradient) const;
   bool has_mask(std::size_t layer, int rows) const;
+  int plain_stride(std::size_t layer) const;                           // BackwardSources::w_stride
   ReluMask mask(std::size_t layer, int rows, float* workspace) const;  // of a workspace with gradient
   // In floats from a workspace's start.
   std::size_t native_size(int rows, bool with_gradient) const;

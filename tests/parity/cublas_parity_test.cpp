@@ -57,9 +57,10 @@ TEST(CublasParity, WideNetworks) {
   }
 }
 
-StateBytes train(const std::string& algorithm, bool graphs) {
+StateBytes train(const std::string& algorithm, bool graphs, const std::string& gemm = "cublas",
+                 const std::string& hidden = "256,256") {
   const Stream stream = Stream::cuda();
-  const Keys keys{{"device", "cuda"}, {"gemm", "cublas"}, {"hidden", "256,256"}, {"activation", "relu"}};
+  const Keys keys{{"device", "cuda"}, {"gemm", gemm}, {"hidden", hidden}, {"activation", "relu"}, {"fused", "false"}};
   TrainingRun run = small_run(find_algorithm(algorithm), stream, keys);
   Graph graph(stream, graphs);
   for (int k = 0; k < 30; ++k) graph.run([&] { run.iterate(1); });
@@ -73,6 +74,16 @@ TEST(CublasParity, GraphsChangeNoBit) {
     EXPECT_EQ(differing_entries(train(algorithm, false), train(algorithm, true)), std::vector<std::string>{})
         << algorithm;
   }
+}
+
+TEST(CublasParity, AutoMeansWideNetworks) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  const auto same = [](const char* gemm, const char* other, const char* hidden) {
+    return differing_entries(train("ppo", false, gemm, hidden), train("ppo", false, other, hidden)).empty();
+  };
+  EXPECT_TRUE(same("auto", "cublas", "256,256"));
+  EXPECT_FALSE(same("auto", "native", "256,256"));
+  EXPECT_TRUE(same("auto", "native", "128,128"));
 }
 
 }  // namespace

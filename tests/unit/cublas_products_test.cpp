@@ -95,7 +95,7 @@ TEST_F(CublasProductsTest, PlantedBugsAreNoticed) {
   };
   EXPECT_FALSE(notices());
   for (const Lt::DescAttribute lost :
-       {Lt::kTransposeB, Lt::kEpilogue, Lt::kBiasPointer, Lt::kMaskPointer, Lt::kMaskStride}) {
+       {Lt::kTransposeA, Lt::kTransposeB, Lt::kEpilogue, Lt::kBiasPointer, Lt::kMaskPointer, Lt::kMaskStride}) {
     fake_.lost = {lost};
     fake_.complaint.clear();
     EXPECT_TRUE(notices() || !fake_.complaint.empty()) << lost;

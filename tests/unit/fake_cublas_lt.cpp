@@ -139,6 +139,7 @@ struct FakeProduct {
     const bool fits_a = (desc.transpose_a ? a.columns : a.rows) == m();
     const bool fits_b =
         (desc.transpose_b ? b.columns : b.rows) == k() && (desc.transpose_b ? b.rows : b.columns) == n();
+    if (desc.transpose_a != 0 && desc.epilogue == CublasLt::kBiasGradientOfA) return "sums of a transposed A";
     if (!fits_a || !fits_b || c.rows != m() || c.columns != n()) return "matrices do not fit each other";
     if (desc.has_vector() && desc.bias == nullptr) return "no bias pointer";
     if (!desc.has_mask()) return "";
@@ -177,7 +178,6 @@ struct FakeProduct {
     return static_cast<float>(sum);
   }
 
-  // Only A as it lies is used here.
   void compute(const float* a_data, const float* b_data, float* d_data, float alpha, float beta) const {
     std::vector<double> column(m());
     for (std::uint64_t j = 0; j < n(); ++j) {
@@ -185,8 +185,9 @@ struct FakeProduct {
       for (std::uint64_t p = 0; p < k(); ++p) {
         const auto stride = static_cast<std::uint64_t>(b.stride);
         const auto factor = static_cast<double>(desc.transpose_b ? b_data[j + p * stride] : b_data[p + j * stride]);
-        const float* const a_column = a_data + p * static_cast<std::uint64_t>(a.stride);
-        for (std::uint64_t i = 0; i < m(); ++i) column[i] += static_cast<double>(a_column[i]) * factor;
+        const std::uint64_t down = desc.transpose_a ? static_cast<std::uint64_t>(a.stride) : 1;
+        const float* const a_column = a_data + p * (desc.transpose_a ? 1 : static_cast<std::uint64_t>(a.stride));
+        for (std::uint64_t i = 0; i < m(); ++i) column[i] += static_cast<double>(a_column[i * down]) * factor;
       }
       float* const d_column = d_data + j * static_cast<std::uint64_t>(d.stride);
       for (std::uint64_t i = 0; i < m(); ++i) {
