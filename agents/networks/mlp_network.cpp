@@ -48,6 +48,7 @@ MlpNetwork::MlpNetwork(NetworkSpec spec, std::shared_ptr<const CublasProducts> p
     place.output_column = column;
     place.kept = kept_;
     place.transposed = prepared_size_;
+    largest_gradient_ = std::max(largest_gradient_, (static_cast<std::size_t>(layer.in) + 1) * stride);
     prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded_row(layer.in));
     if (place.last) {
       column += layer.out_stride;
@@ -79,7 +80,19 @@ int MlpNetwork::preferred_rows(const Stream& stream) const {
 
 std::size_t MlpNetwork::native_size(int rows, bool with_gradient) const {
   return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0)) +
-         (with_gradient ? statistics_ : 0);
+         (with_gradient ? statistics_ + scratch_size(rows) : 0);
+}
+
+// Behind everything else, from a multiple of 16 floats on.
+std::size_t MlpNetwork::scratch_size(int rows) const {
+  const int parts = gradient_parts(rows);
+  return parts == 1 ? 0 : static_cast<std::size_t>(parts) * largest_gradient_ + 16;
+}
+
+float* MlpNetwork::gradient_scratch(float* workspace, int rows) const {
+  if (gradient_parts(rows) == 1) return nullptr;
+  const std::size_t used = static_cast<std::size_t>(rows) * (2 * widest_ + kept_ + norms_) + statistics_;
+  return workspace + (used + 15) / 16 * 16;
 }
 
 std::size_t MlpNetwork::mask_offset(int rows, bool with_gradient) const {
@@ -293,7 +306,8 @@ void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameter
                                .d_bias = gradients ? gradients + layout.norm_bias : nullptr,
                                .rows = rows,
                                .size = layout.out,
-                               .stride = layout.out_stride});
+                               .stride = layout.out_stride,
+                               .scratch = gradient_scratch(workspace, rows)});
 }
 
 void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters, float* prepared) const {
@@ -322,6 +336,7 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
     weights.dy = dy;
     weights.dw = gradients ? gradients + layers[l].weight : nullptr;
     weights.db = gradients ? gradients + layers[l].bias : nullptr;
+    weights.scratch = gradient_scratch(workspace, rows);
     if (place.first && spec().one_hot()) {
       if (gradients != nullptr) embedding_backward_weights(stream, weights, input.classes);
       continue;

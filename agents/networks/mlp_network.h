@@ -54,6 +54,8 @@ class MlpNetwork final : public Network {
   std::size_t mask_offset(int rows, bool with_gradient) const;
   std::size_t scratch_offset(int rows, bool with_gradient) const;
 
+  std::size_t scratch_size(int rows) const;
+  float* gradient_scratch(float* workspace, int rows) const;  // [gradient_parts(rows), largest_gradient_]
   float* inverse_deviations(float* workspace, int rows, std::size_t layer) const;  // [rows]
   float* batch_statistics(float* workspace, int rows, std::size_t layer) const;    // mean and variance, [2, out_stride]
 
@@ -77,6 +79,7 @@ class MlpNetwork final : public Network {
   std::size_t masks_ = 0;       // words per row of all ReLU bits
   std::size_t prepared_size_ = 0;
   std::shared_ptr<const CublasProducts> products_;
+  std::size_t largest_gradient_ = 0;  // floats of one layer's weights and bias
 };
 
 }  // namespace stampede
