@@ -8,14 +8,12 @@
 #include <thread>
 #include <utility>
 
-#include "agents/networks/mlp_network.h"
 #include "kernels/error.h"
 #include "kernels/graph.h"
 #include "kernels/philox.h"
 #include "train/checkpoint.h"
 #include "train/progress_line.h"
 #include "train/run_log.h"
-#include "train/torch_library.h"
 
 namespace stampede {
 namespace {
@@ -305,11 +303,6 @@ std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows) {
   // A key of its own: no training stream uses purpose 0.
   const PhiloxBlock block = RandomKey{seed, static_cast<std::uint64_t>(rows), Purpose{0}}.block(0, 0);
   return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
-}
-
-NetworkFactory network_factory(const Config& config) {
-  if (config.text("network") == "torch") return load_torch_networks();
-  return [](const NetworkSpec& spec) { return std::make_unique<MlpNetwork>(spec); };
 }
 
 Stream make_stream(const Config& config, int threads) {

@@ -299,6 +299,14 @@ TEST_F(BadInput, TheFusedRolloutNeedsAGpu) {
   });
 }
 
+TEST_F(BadInput, LibrariesThatComputeOnGpusOnly) {
+  expect_refusals({
+      {{"train", "ppo", "CartPole-v1", "gemm=cublas"}, 2, {"gemm", "device=cuda"}},
+      {{"train", "ppo", "CartPole-v1", "gemm=mkl"}, 2, {"gemm", "'mkl'", "cublas"}},
+      {{"train", "sac", "Pendulum-v1", "tf32=true"}, 2, {"tf32", "device=cuda"}},
+  });
+}
+
 TEST_F(BadInput, KeysThatDoNotFitTheCheckpoint) {
   train_small();
   const std::string before = read_file(checkpoint());
