@@ -214,9 +214,10 @@ void ActorCritic::backward(const Stream& stream, const PolicyTile& tile, int gro
   network_.network().backward(stream, network_.parameters(), network_.prepared(), scratch.inputs.input(), tile.rows,
                               tile.d_outputs, scratch.workspace, gradients, nullptr);
   if (tile.d_log_sigma) {
-    // A free vector of parameters is a bias without inputs.
-    linear_backward_weights(stream, {nullptr, 0, tile.d_log_sigma, 16, nullptr,
-                                     gradients + network_.spec().vector_offset("log_sigma"), tile.rows, 0, 16});
+    // A free vector of parameters is a bias without inputs. What backward() has read of the tile is scratch now.
+    linear_backward_weights(
+        stream, {nullptr, 0, tile.d_log_sigma, 16, nullptr, gradients + network_.spec().vector_offset("log_sigma"),
+                 tile.rows, 0, 16, 0, tile.d_outputs});
   }
   add_row_metrics(stream, tile.metrics, tile.rows, PolicyRowMetrics::kSize,
                   group_metrics_.data + group * PolicyRowMetrics::kSize);

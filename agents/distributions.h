@@ -61,6 +61,17 @@ HD int argmax(const float* x, int n) {
   return best;
 }
 
+// x[i]. On a device a choice among all n, because an index that is not a constant would take x out of its registers.
+HD float value_at(const float* x, [[maybe_unused]] int n, int i) {
+#ifdef __CUDA_ARCH__
+  float chosen = x[0];
+  for (int j = 1; j < n; ++j) chosen = select_uniform(j == i, x[j], chosen);
+  return chosen;
+#else
+  return x[i];
+#endif
+}
+
 // Standard normal by Box and Muller from two words.
 HD float standard_normal(std::uint32_t first, std::uint32_t second) {
   const float radius = square_root(-2.0f * log_of(uniform_float_open(first)));

@@ -150,8 +150,7 @@ void Dqn::prepare_acting(const Stream& stream, std::uint64_t row) {
 void Dqn::act(const Stream& stream, const ActRequest& request) const {
   const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
   const int rows = request.end - request.begin;
-  const bool noisy = acts_with_noise() && !request.seed;
-  const float* const parameters = noisy ? acting_.parameters.data : network_.parameters();
+  const float* const parameters = request.seed ? network_.parameters() : acting_parameters();
   const RandomKey key{request.seed.value_or(seed_), request.row, Purpose::kExploration};
   if (fused_) {
     return fused_->act(stream, {.parameters = parameters,
@@ -198,6 +197,11 @@ void Dqn::learn(const Stream& stream, const TrajectoryRing& ring, const LearnReq
                          batch_.indices.data, batch_.importance.data);
   }
   if (fused_) return update_fused(stream, ring, request);
+  update_stepwise(stream, ring, request);
+  if (request.moves_target) update_target(stream);
+}
+
+void Dqn::update_stepwise(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request) {
   for_each_group(stream, config_.batch_size, groups_,
                  [&](int group, int begin, int end, int worker, const Stream& serial) {
                    network_.clear_gradients(serial, group);
@@ -221,7 +225,8 @@ void Dqn::update_fused(const Stream& stream, const TrajectoryRing& ring, const L
                   .indices = batch_.indices.data,
                   .importance = batch_.importance.data,
                   .priorities = batch_.priorities.data,
-                  .temperature = config_.soft ? request.temperature : 0.0f},
+                  .temperature = config_.soft ? request.temperature : 0.0f,
+                  .target_tau = request.moves_target ? config_.target_tau : 0.0f},
                  request.learning_rate);
   if (prioritized_) prioritized_->update(stream, batch_.indices.data, batch_.priorities.data, config_.batch_size);
 }

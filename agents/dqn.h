@@ -76,6 +76,9 @@ class Dqn {
   // Once per row of training, before act(): draws the noise and the dropout that all environments act with.
   void prepare_acting(const Stream& stream, std::uint64_t row);
   void act(const Stream& stream, const ActRequest& request) const;
+  // Whether prepare_acting() draws anything, and what training acts with after it.
+  bool acts_with_noise() const { return acting_.parameters.size() > 0; }
+  const float* acting_parameters() const { return acts_with_noise() ? acting_.parameters.data : network_.parameters(); }
 
   // After every ring.advance(): prioritised replay takes in the rows that became sampleable. Stream-ordered.
   void store(const Stream& stream, const TrajectoryRing& ring);
@@ -83,10 +86,11 @@ class Dqn {
   struct LearnRequest {
     std::uint64_t update;  // counts updates and keys what they draw
     float learning_rate;
-    float temperature;  // of soft targets
-    float beta;         // of importance weights
+    float temperature;          // of soft targets
+    float beta;                 // of importance weights
+    bool moves_target = false;  // update_target() follows
   };
-  // One gradient step on a sampled batch. Stream-ordered.
+  // One gradient step on a sampled batch, and the target network's where the request says so. Stream-ordered.
   void learn(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request);
   // Moves the target network towards the online one by target_tau. Stream-ordered.
   void update_target(const Stream& stream);
@@ -104,6 +108,7 @@ class Dqn {
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
   View<float> target_parameters() const { return target_; }
+  std::uint64_t seed() const { return seed_; }
   PrioritizedSampler* prioritized() { return prioritized_ ? &*prioritized_ : nullptr; }
 
  private:
@@ -128,7 +133,7 @@ class Dqn {
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
   void make_fused(const Stream& stream, Arena& arena);
   void update_fused(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request);
-  bool acts_with_noise() const { return acting_.parameters.size() > 0; }
+  void update_stepwise(const Stream& stream, const TrajectoryRing& ring, const LearnRequest& request);
   const float* online() const { return noisy_.off() ? network_.parameters() : online_.parameters.data; }
   const float* target() const { return noisy_.off() ? target_.data : target_draw_.parameters.data; }
   void draw_noise(const Stream& stream, std::uint64_t update);

@@ -26,15 +26,20 @@ HD float environment_epsilon(const Exploration& exploration, int environment) {
   return exp_of(fused(exploration.spread, place, 1.0f) * log_of(exploration.epsilon));
 }
 
-// The action of one environment.
-HD int explore(const float* q, int actions, const Exploration& exploration, const RandomKey& key, int environment) {
-  int action = argmax(q, actions);
-  if (exploration.temperature > 0.0f) {
+// The action of one environment, whose share of random ones is epsilon.
+HD int explore(const float* q, int actions, int greedy, float epsilon, float temperature, const RandomKey& key,
+               int environment) {
+  int action = greedy;
+  if (temperature > 0.0f) {
     // epsilon_greedy() reads the first two words of the same block.
     const float u = uniform_float(key.block(static_cast<std::uint32_t>(environment), 0).word[2]);
-    action = sample_boltzmann(q, actions, exploration.temperature, u);
+    action = sample_boltzmann(q, actions, temperature, u);
   }
-  return epsilon_greedy(action, actions, environment_epsilon(exploration, environment), key, environment);
+  return epsilon_greedy(action, actions, epsilon, key, environment);
+}
+HD int explore(const float* q, int actions, const Exploration& exploration, const RandomKey& key, int environment) {
+  return explore(q, actions, argmax(q, actions), environment_epsilon(exploration, environment), exploration.temperature,
+                 key, environment);
 }
 
 // Every action has at least epsilon / A (Mnih et al. 2015, algorithm 1).

@@ -17,10 +17,7 @@ struct CategoricalChoice {
 HD CategoricalChoice choose_categorical(const float* logits, int n, std::uint32_t word, bool greedy) {
   const float normalizer = log_sum_exp(logits, n);
   const int action = greedy ? argmax(logits, n) : sample_categorical(logits, n, normalizer, uniform_float(word));
-  // Neither logits[action] nor a choice that the compiler makes an index: a kernel's logits would leave its registers.
-  float chosen = logits[0];
-  for (int j = 1; j < n; ++j) chosen = select_uniform(j == action, logits[j], chosen);
-  return {action, chosen - normalizer};
+  return {action, value_at(logits, n, action) - normalizer};
 }
 
 struct GaussianChoice {

@@ -83,6 +83,7 @@ class Pqn {
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
   View<float> target_parameters() const { return target_; }  // empty without a target network
+  std::uint64_t seed() const { return seed_; }
   FinalEpsilons& final_epsilons() { return final_epsilons_; }
 
  private:

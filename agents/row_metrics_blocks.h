@@ -22,6 +22,9 @@ struct RowMetricsKernel {
   DEVICE void operator()() const {
     const float* const column = metrics + static_cast<std::size_t>(blockIdx.x) * static_cast<std::size_t>(rows);
     double sum = 0.0;
+#ifdef __CUDACC__
+#pragma unroll 8  // so many loads are under way at a time
+#endif
     for (int r = static_cast<int>(threadIdx.x); r < rows; r += static_cast<int>(kReduceLanes)) {
       sum += static_cast<double>(column[r]);
     }

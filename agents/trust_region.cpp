@@ -106,9 +106,10 @@ void TrustRegion::begin(const Stream& stream, const ObservationNormalizer& obser
     surrogate_tile_gradient(serial, rows_, entropy_weight_, tile.rows);
     backward(serial, tile);
     if (tile.rows.d_log_sigma) {
-      // A free vector of parameters is a bias without inputs.
-      linear_backward_weights(serial, {nullptr, 0, tile.rows.d_log_sigma, 16, nullptr,
-                                       group_gradient(tile.group) + log_sigma_begin_, tile.rows.rows, 0, 16});
+      // A free vector of parameters is a bias without inputs. The outputs' derivatives are scratch now.
+      linear_backward_weights(
+          serial, {nullptr, 0, tile.rows.d_log_sigma, 16, nullptr, group_gradient(tile.group) + log_sigma_begin_,
+                   tile.rows.rows, 0, 16, 0, tile.rows.d_outputs});
     }
     add_metrics(serial, tile);
   });

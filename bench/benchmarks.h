@@ -14,5 +14,6 @@ void register_process_benchmarks();
 void register_sac_benchmarks();
 void register_gpu_facts();
 void register_cuda_training_benchmarks();
+void register_cuda_mlp_benchmarks();
 
 }  // namespace stampede

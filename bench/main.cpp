@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   stampede::register_process_benchmarks();
   stampede::register_gpu_facts();
   stampede::register_cuda_training_benchmarks();
+  stampede::register_cuda_mlp_benchmarks();
   benchmark::AddCustomContext("compiler", __VERSION__);
   benchmark::AddCustomContext("flags", STAMPEDE_FLAGS);
   benchmark::Initialize(&count, arguments.data());

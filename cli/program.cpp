@@ -30,7 +30,7 @@ void print_help() {
   std::printf("usage: ./stampede COMMAND [arguments]\n\n");
   for (const Command& command : kCommands) std::printf("  %s\n", std::string(command.summary).c_str());
   std::printf(
-      "  bench [REGEX] [--json]: benchmarks\n  test: the whole test suite\n  setup [torch]: installs what is "
+      "  bench [REGEX] [--json]: benchmarks\n  test: the whole test suite\n  setup [torch [--cuda]]: installs what is "
       "missing\n\n");
   std::printf("Each command explains itself with --help. First steps: ./stampede train ppo CartPole-v1\n");
 }

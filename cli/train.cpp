@@ -56,10 +56,6 @@ void check_before_work(const TrainRequest& request) {
   const EnvParameters parameters = env_parameters(request.config, request.env);
   const EnvSpec spec = request.env.resolve(parameters);
   check_spaces(request.algorithm, spec);
-  const Device device = parse_device(request.config.text("device"));
-  if (device.is_cuda() && request.config.text("network") == "torch") {
-    throw UsageError("network: torch runs on the CPU only; use device=cpu or network=native");
-  }
   request.algorithm.make(
       {request.config, request.env, parameters, make_stream(request.config, 1), network_factory(request.config)});
 }

@@ -23,10 +23,12 @@ endforeach()
 set_target_properties(stampede_flags PROPERTIES EXPORT_NAME flags)
 install(TARGETS stampede_flags EXPORT stampedeTargets)
 install(TARGETS stampede RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-if(TARGET stampede_torch)
-  # The program looks for it beside itself.
-  install(FILES $<TARGET_FILE:stampede_torch> DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)
-endif()
+foreach(_library stampede_torch stampede_torch_cuda)
+  if(TARGET ${_library})
+    # The program looks for it beside itself.
+    install(FILES $<TARGET_FILE:${_library}> DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)
+  endif()
+endforeach()
 
 install(EXPORT stampedeTargets NAMESPACE stampede:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/stampede)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/stampedeConfig.cmake.in

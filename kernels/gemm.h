@@ -48,6 +48,10 @@ struct LinearBackwardData {
 };
 void linear_backward_data(const Stream& stream, const LinearBackwardData& op);
 
+// CUDA cuts the rows of a long sum over a batch into this many parts, side by side on more blocks, and adds the parts
+// in ascending order. 1: one sum, as on a CPU.
+inline int gradient_parts(int rows) { return rows < 1024 ? 1 : rows / 512 < 128 ? rows / 512 : 128; }
+
 // dw[k, o] += sum_r x[r, k] dy[r, o] and db[o] += sum_r dy[r, o], rows in ascending order.
 struct LinearBackwardWeights {
   const float* x;  // [rows, x_stride]
@@ -58,6 +62,7 @@ struct LinearBackwardWeights {
   float* db;  // [out_stride]
   int rows, in, out_stride;
   int out = 0;  // columns that are not padding, where the caller knows: a few cost less than out_stride. 0: all
+  float* scratch = nullptr;  // [gradient_parts(rows), in + 1, out_stride]; null: one part
 };
 void linear_backward_weights(const Stream& stream, const LinearBackwardWeights& op);
 void embedding_backward_weights(const Stream& stream, const LinearBackwardWeights& op, const std::int32_t* classes);

@@ -7,6 +7,7 @@
 
 #include "kernels/block.h"
 #include "kernels/gemm.h"
+#include "kernels/gradient_parts.h"
 #include "kernels/math.h"
 
 namespace stampede {
@@ -23,6 +24,7 @@ struct BlockProduct {
   int c_stride;
   float* column_sums;  // [columns] += sum_k b[k, j], or null
   int rows, columns, depth;
+  bool fresh = false;  // column sums start from zero
 };
 
 // How a tile is shared out: every thread owns kThreadRows x kThreadColumns elements of kRows x kColumns.
@@ -86,12 +88,14 @@ struct ProductKernel {
   using RowPack = Pack<Tile::kThreadRows>;
   using ColumnPack = Pack<Tile::kThreadColumns>;
 
-  DEVICE void operator()() const {
+  DEVICE void operator()() const { compute(static_cast<int>(blockIdx.x)); }
+
+  DEVICE void compute(int tile) const {
     SHARED_ARRAY(RowPack, a_tile, Tile::kDepth * Tile::kPitch / Tile::kThreadRows);          // [depth, pitch]
     SHARED_ARRAY(ColumnPack, b_tile, Tile::kDepth * Tile::kColumns / Tile::kThreadColumns);  // [depth, columns]
     const int tiles_across = (product.columns + Tile::kColumns - 1) / Tile::kColumns;
-    const int first_row = static_cast<int>(blockIdx.x) / tiles_across * Tile::kRows;
-    const int first_column = static_cast<int>(blockIdx.x) % tiles_across * Tile::kColumns;
+    const int first_row = tile / tiles_across * Tile::kRows;
+    const int first_column = tile % tiles_across * Tile::kColumns;
     const int thread = static_cast<int>(threadIdx.x);
     constexpr int kThreadsAcross = Tile::kColumns / Tile::kThreadColumns;
     const int row_pack = thread / kThreadsAcross, column_pack = thread % kThreadsAcross;
@@ -102,7 +106,7 @@ struct ProductKernel {
     start(row, column, sums);
     const bool owns_column_sum = product.column_sums != nullptr && first_row == 0 && thread < Tile::kColumns &&
                                  first_column + thread < product.columns;
-    float column_sum = owns_column_sum ? product.column_sums[first_column + thread] : 0.0f;
+    float column_sum = owns_column_sum && !product.fresh ? product.column_sums[first_column + thread] : 0.0f;
     for (int first = 0; first < product.depth; first += Tile::kDepth) {
       load_a(first, first_row, reinterpret_cast<float*>(a_tile));
       load_b(first, first_column, reinterpret_cast<float*>(b_tile));
@@ -182,24 +186,28 @@ struct ProductKernel {
 };
 
 // dw[c, o] += sum of dy[r, o] over the rows of class c, and db[o] over all rows, rows ascending. Block c < in owns
-// class c, block `in` owns db; kThreads threads each.
+// class c, block `in` owns db; kThreads threads each. With several parts, as many blocks for each of them, and sums in
+// the scratch.
 struct EmbeddingGradientKernel {
   static constexpr int kThreads = 128;
 
   LinearBackwardWeights op;
   const std::int32_t* classes;  // [rows]
+  int parts = 1;
 
   DEVICE void operator()() const {
     SHARED_ARRAY(std::uint32_t, members, kThreads / 32);  // one bit per row of the current stretch
-    const int owner = static_cast<int>(blockIdx.x);
+    const int owner = static_cast<int>(blockIdx.x) % (op.in + 1);
+    const RowPart part(op.rows, parts, static_cast<int>(blockIdx.x) / (op.in + 1));
     const int thread = static_cast<int>(threadIdx.x);
-    float* const gradient = owner < op.in ? op.dw + static_cast<std::ptrdiff_t>(owner) * op.out_stride : op.db;
+    float* gradient = owner < op.in ? op.dw + static_cast<std::ptrdiff_t>(owner) * op.out_stride : op.db;
+    if (parts > 1) gradient = op.scratch + static_cast<std::ptrdiff_t>(blockIdx.x) * op.out_stride;
     for (int first_column = 0; first_column < op.out_stride; first_column += kThreads) {
       const int column = first_column + thread;
-      float sum = column < op.out_stride ? gradient[column] : 0.0f;
-      for (int first = 0; first < op.rows; first += kThreads) {
+      float sum = column < op.out_stride && parts == 1 ? gradient[column] : 0.0f;
+      for (int first = part.begin; first < part.end; first += kThreads) {
         const int row = first + thread;
-        const bool member = row < op.rows && (owner == op.in || classes[row] == owner);
+        const bool member = row < part.end && (owner == op.in || classes[row] == owner);
         const std::uint32_t bits = __ballot_sync(0xffffffffu, member);
         if (thread % 32 == 0) members[thread / 32] = bits;
         __syncthreads();
@@ -258,16 +266,44 @@ inline BlockProduct backward_data_product(const LinearBackwardData& op) {
           op.dx, op.dx_stride, nullptr, op.rows,      op.in_stride, op.out};
 }
 
-inline BlockProduct backward_weights_product(const LinearBackwardWeights& op) {
+HD BlockProduct backward_weights_product(const LinearBackwardWeights& op) {
   return {op.x,  op.x_stride,   op.dy, op.dy_stride, op.dw,         op.out_stride,
           op.dw, op.out_stride, op.db, op.in,        op.out_stride, op.rows};
 }
 
+// Column sums need a tile even where there are no rows.
 template <class Tile>
-unsigned tile_count(const BlockProduct& product) {
-  const int down = (product.rows + Tile::kRows - 1) / Tile::kRows;
+HD unsigned tile_count(const BlockProduct& product) {
+  const int least = product.column_sums != nullptr ? 1 : 0, whole = (product.rows + Tile::kRows - 1) / Tile::kRows;
+  const int down = whole < least ? least : whole;
   const int across = (product.columns + Tile::kColumns - 1) / Tile::kColumns;
   return static_cast<unsigned>(down) * static_cast<unsigned>(across);
 }
+
+#ifdef STAMPEDE_BLOCK_KERNELS
+// Weight gradients of a batch in parts, each with all tiles: block b computes tile b % tiles of part b / tiles into the
+// scratch.
+template <class Tile>
+struct PartialGradientKernel {
+  LinearBackwardWeights op;
+  int parts;
+
+  DEVICE void operator()() const {
+    const auto tiles = static_cast<int>(tile_count<Tile>(backward_weights_product(op)));
+    const int p = static_cast<int>(blockIdx.x) / tiles;
+    const RowPart part(op.rows, parts, p);
+    LinearBackwardWeights own = op;
+    own.x += static_cast<std::ptrdiff_t>(part.begin) * op.x_stride;
+    own.dy += static_cast<std::ptrdiff_t>(part.begin) * op.dy_stride;
+    own.dw = op.scratch + static_cast<std::ptrdiff_t>(p) * (op.in + 1) * op.out_stride;
+    own.db = own.dw + static_cast<std::ptrdiff_t>(op.in) * op.out_stride;
+    own.rows = part.end - part.begin;
+    BlockProduct product = backward_weights_product(own);
+    product.start = nullptr;
+    product.fresh = true;
+    ProductKernel<Tile, true, NoEpilogue>{product, {}}.compute(static_cast<int>(blockIdx.x) % tiles);
+  }
+};
+#endif
 
 }  // namespace stampede

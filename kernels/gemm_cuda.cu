@@ -15,6 +15,21 @@ void launch_product(const Stream& stream, const BlockProduct& product, const Epi
   launch_blocks(stream, tiles, Tile::kThreads, 0, ProductKernel<Tile, kTransposed, Epilogue>{product, epilogue});
 }
 
+int parts_of(const LinearBackwardWeights& op) { return op.scratch ? gradient_parts(op.rows) : 1; }
+
+void add_parts(const Stream& stream, const LinearBackwardWeights& op, int parts) {
+  const int weights = op.in * op.out_stride, size = weights + op.out_stride;
+  for_each_index(stream, size, AddParts{op.scratch, parts, size, weights, op.dw, op.db});
+}
+
+template <class Tile>
+void launch_parts(const Stream& stream, const LinearBackwardWeights& op) {
+  const int parts = parts_of(op);
+  launch_blocks(stream, static_cast<unsigned>(parts) * tile_count<Tile>(backward_weights_product(op)), Tile::kThreads,
+                0, PartialGradientKernel<Tile>{op, parts});
+  add_parts(stream, op, parts);
+}
+
 }  // namespace
 
 void cuda_linear_forward(const Stream& stream, const LinearForward& op) {
@@ -36,6 +51,10 @@ void cuda_linear_backward_data(const Stream& stream, const LinearBackwardData& o
 }
 
 void cuda_linear_backward_weights(const Stream& stream, const LinearBackwardWeights& op) {
+  if (parts_of(op) > 1) {
+    if (op.out_stride > NarrowGradientTile::kColumns) return launch_parts<WideGradientTile>(stream, op);
+    return launch_parts<NarrowGradientTile>(stream, op);
+  }
   const BlockProduct product = backward_weights_product(op);
   if (product.columns > NarrowGradientTile::kColumns) {
     return launch_product<WideGradientTile, true>(stream, product, NoEpilogue{});
@@ -45,8 +64,10 @@ void cuda_linear_backward_weights(const Stream& stream, const LinearBackwardWeig
 
 void cuda_embedding_backward_weights(const Stream& stream, const LinearBackwardWeights& op,
                                      const std::int32_t* classes) {
-  launch_blocks(stream, static_cast<unsigned>(op.in + 1), EmbeddingGradientKernel::kThreads, 0,
-                EmbeddingGradientKernel{op, classes});
+  const int parts = parts_of(op);
+  launch_blocks(stream, static_cast<unsigned>(parts * (op.in + 1)), EmbeddingGradientKernel::kThreads, 0,
+                EmbeddingGradientKernel{op, classes, parts});
+  if (parts > 1) add_parts(stream, op, parts);
 }
 
 void cuda_transpose_weights(const Stream& stream, const float* w, int in, int out, int out_stride, float* wt,

@@ -36,6 +36,7 @@ struct LayerNormBackward {
   float* d_gain;         // [stride], or null together with d_bias: dx alone is wanted
   float* d_bias;         // [stride]
   int rows, size, stride;
+  float* scratch = nullptr;  // [gradient_parts(rows), 2, stride], for CUDA; null: one part
 };
 void layer_norm_backward(const Stream& stream, const LayerNormBackward& op);
 

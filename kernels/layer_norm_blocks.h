@@ -18,19 +18,28 @@ inline unsigned layer_norm_blocks(int rows) {
   return (static_cast<unsigned>(rows) + kLayerNormRows - 1) / kLayerNormRows;
 }
 
-// One column of the gain's and the bias' gradient.
+// One column of the gain's and the bias' gradient, or of one of several parts of them.
 struct LayerNormColumn {
   LayerNormBackward op;
+  int parts = 1;
 
-  HD void operator()(int column) const {
-    float gain = op.d_gain[column], bias = op.d_bias[column];
-    std::size_t i = static_cast<std::size_t>(column);
-    for (int r = 0; r < op.rows; ++r, i += static_cast<std::size_t>(op.stride)) {
+  HD void operator()(int index) const {
+    const int column = index % op.stride, p = index / op.stride;
+    const RowPart part(op.rows, parts, p);
+    float* const d_gain = parts > 1 ? op.scratch + static_cast<std::ptrdiff_t>(2 * p) * op.stride : op.d_gain;
+    float* const d_bias = parts > 1 ? d_gain + op.stride : op.d_bias;
+    float gain = parts > 1 ? 0.0f : d_gain[column], bias = parts > 1 ? 0.0f : d_bias[column];
+    std::size_t i =
+        static_cast<std::size_t>(part.begin) * static_cast<std::size_t>(op.stride) + static_cast<std::size_t>(column);
+#ifdef __CUDA_ARCH__
+#pragma unroll 8
+#endif
+    for (int r = part.begin; r < part.end; ++r, i += static_cast<std::size_t>(op.stride)) {
       gain = fused(op.dy[i], op.n[i], gain);
       bias += op.dy[i];
     }
-    op.d_gain[column] = gain;
-    op.d_bias[column] = bias;
+    d_gain[column] = gain;
+    d_bias[column] = bias;
   }
 };
 

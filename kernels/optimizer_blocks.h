@@ -154,6 +154,17 @@ struct PolyakElement {
   }
 };
 
+// An update that its target follows, stopped or not: what two launches would leave. tau 0: the target stays.
+struct ApplyAndFollow {
+  ApplyUpdate apply;
+  PolyakElement follow;
+
+  HD void operator()(int i) const {
+    apply(i);
+    if (follow.tau != 0.0f) follow(i);
+  }
+};
+
 #ifdef STAMPEDE_BLOCK_KERNELS
 // Sums and scales the groups of one chunk into group 0 and leaves the chunk's sum of squares in the scratch block. One
 // block of kOptimizerThreads threads per chunk.

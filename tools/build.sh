@@ -176,9 +176,10 @@ show_progress() {
 merge_features() {
   local feature
   features=
-  for feature in bench tests torch; do
+  for feature in bench tests torch torch_cuda; do
     [[ " $configured $* " == *" $feature "* ]] || continue
     [[ $feature != torch || -e $(torch_home)/lib/libtorch_cpu.so ]] || continue
+    [[ $feature != torch_cuda || ($nvcc != none && -e $(torch_home)/lib/libtorch_cuda.so) ]] || continue
     features+=${features:+ }$feature
   done
 }
@@ -188,6 +189,7 @@ has_sources() { compgen -G "$root/$1" >/dev/null; }
 choose_targets() {
   targets=(stampede)
   if [[ " $features " == *" torch "* ]] && has_sources 'agents/networks/torch_*.cpp'; then targets+=(stampede_torch); fi
+  [[ " $features " != *" torch_cuda "* ]] || targets+=(stampede_torch_cuda)
   if [[ $goal == bench || " $* " == *" bench "* ]] && has_sources 'bench/*.cpp'; then targets+=(stampede_bench); fi
   [[ $goal == tests ]] || return 0
   targets+=(stampede_tests)

@@ -59,8 +59,32 @@ build_on_the_spot() {
   log=$(mktemp)
   cmake -S "$root" -B "$build" -G Ninja -DSTAMPEDE_CUDA=ON -DSTAMPEDE_TORCH=OFF >"$log" 2>&1
   run_step build 400 "$log" 'error|FAILED|Linking' cmake --build "$build" --target stampede stampede_tests stampede_bench
-  rm -f "$log"
   [[ -x $build/stampede ]] && bin=$build
+  [[ -z $bin ]] || build_torch "$root" "$log"
+  rm -f "$log"
+}
+
+# LibTorch's networks, where Python's torch with CUDA is installed.
+build_torch() {  # ROOT, LOG
+  local torch
+  torch=$(package_folder torch)
+  [[ -e $torch/lib/libtorch_cuda.so ]] || { record build_torch unavailable 0 "no Python package torch with CUDA"; return; }
+  cmake -S "$1" -B "$bin" -DSTAMPEDE_TORCH=ON "-DTORCH_DIR=$torch" >>"$2" 2>&1
+  run_step build_torch 200 "$2" 'error|FAILED|Linking' cmake --build "$bin" --target stampede_torch_cuda
+}
+
+package_folder() {  # PYTHON PACKAGE
+  python3 -c 'import importlib.util, sys
+print(list(importlib.util.find_spec(sys.argv[1]).submodule_search_locations)[0])' "$1" 2>/dev/null
+}
+
+# A Python package's cuBLASLt is as good as the toolkit's.
+find_cublas() {
+  local folder
+  folder=$(package_folder nvidia)/cu13/lib
+  if ! ldconfig -p 2>/dev/null | grep -q 'libcublasLt\.so\.1[23]' && [[ -e $folder/libcublasLt.so.13 ]]; then
+    export LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  fi
 }
 
 find_programs() {
@@ -323,6 +347,7 @@ main() {
     exit 1
   fi
   find_gpu
+  find_cublas
   if in_part 1; then
     parity_tests
     graph_tests

@@ -60,10 +60,12 @@ def ptx_modules(program):
     return [c.rstrip(b"\0").decode() for kind, _, c in fatbin_entries(program) if kind == PTX]
 
 
-def compiler_release(module):
-    """'13.0' of a PTX module."""
-    match = re.search(r"release (\d+\.\d+)", module[:2000])
-    return match[1] if match else "unknown"
+def ptx_version(module):
+    """'9.0' of a PTX module from CUDA 13.0: every release has its own."""
+    match = re.search(r"^\.version (\d+\.\d+)", module[:2000], re.M)
+    if not match:
+        raise NoDeviceCode("PTX without a version")
+    return match[1]
 
 
 # What a block's section of shared memory holds for the system from sm_90 on, in modules where any kernel has one.

@@ -16,10 +16,14 @@ FusedRows fused_rows(const ActorCritic& agent, const TrajectoryRing& ring) {
           .records = ring.records(0),
           .extra = ring.extra(0),
           .extra_size = shape.extra_size,
+          .slots = shape.rows + 1,
+          .first_slot = 0,
           .environments = shape.environments,
           .steps = shape.rows,
           .first_row = static_cast<std::uint64_t>(ring.head()),
           .seed = agent.seed(),
+          .acts_on_head = true,
+          .head = FusedHead::kPolicy,
           .log_sigma = agent.layout().log_sigma,
           .action = agent.action()};
 }
@@ -47,7 +51,7 @@ std::unique_ptr<Collector> make_fused_collector(Precision precision, const Strea
                                                 const ActorCritic& agent, std::string& reason) {
   reason = "it runs on device=cuda only";
   if (!stream.is_cuda()) return nullptr;
-  reason = fused_network_refusal(agent);
+  reason = fused_network_refusal(agent, precision);
   if (!reason.empty()) return nullptr;
   std::unique_ptr<FusedRollout> rollout = find_fused_rollout(env, precision);
   reason = std::string("no kernel was compiled for ") + env.spec().id;
@@ -78,16 +82,23 @@ void StepwiseCollector::collect(const Stream& stream, VectorEnv& env, const Acto
   });
 }
 
-std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
-                                          const ActorCritic& agent) {
+void check_refusal(const CollectorOptions& options, const std::string& reason) {
   const bool low = options.precision != Precision::kFp32;
-  if (low && options.fused == FusedUse::kNever)
-    throw UsageError("precision: bf16 needs the fused rollout, not fused=false");
-  if (options.fused == FusedUse::kNever) return std::make_unique<StepwiseCollector>();
-  std::string reason;
-  if (auto fused = make_fused_collector(options.precision, stream, env, agent, reason)) return fused;
+  if (options.fused == FusedUse::kNever) {
+    if (low) throw UsageError("precision: bf16 needs the fused rollout, not fused=false");
+    return;
+  }
   if (low) throw UsageError("precision: bf16 needs the fused rollout, but " + reason);
   if (options.fused == FusedUse::kAlways) throw UsageError("fused: true asks for the fused rollout, but " + reason);
+}
+
+std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
+                                          const ActorCritic& agent) {
+  std::string reason;
+  if (options.fused != FusedUse::kNever) {
+    if (auto fused = make_fused_collector(options.precision, stream, env, agent, reason)) return fused;
+  }
+  check_refusal(options, reason);
   return std::make_unique<StepwiseCollector>();
 }
 

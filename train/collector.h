@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "agents/actor_critic.h"
 #include "agents/fused/fused_use.h"
@@ -32,6 +33,9 @@ struct CollectorOptions {
   FusedUse fused = FusedUse::kAuto;
   Precision precision = Precision::kFp32;  // of the fused policy
 };
+
+// Throws UsageError where options insist on a fused rollout that is refused for this reason.
+void check_refusal(const CollectorOptions& options, const std::string& reason);
 
 // The fused kernel where one fits, unless kNever. Throws UsageError with the reason where none does although kAlways or
 // kBf16 asks for it. kBf16 acts in low precision and learns in fp32: log-probabilities and values are evaluated again.

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "train/policy_keys.h"
 
 namespace stampede {
 namespace {
@@ -182,7 +183,7 @@ KeyList exploration_keys() {
 KeyList dqn_keys() {
   KeyList keys = target_keys();
   for (const KeyList& group : {head_keys(), exploration_keys(), priority_keys(), replay_keys(), epsilon_keys(),
-                               fused_keys(), optimizer_keys(), network_keys()}) {
+                               collector_keys(), optimizer_keys(), network_keys()}) {
     append(keys, group);
   }
   set_default(keys, "learning_rate", "0.0005");

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/dqn_trainer.h"
 
+#include <algorithm>
 #include <string>
 
 #include "train/collecting_trainer.h"
 #include "train/dqn_keys.h"
 #include "train/env_blocks.h"
+#include "train/policy_keys.h"
+#include "train/value_rollout.h"
 
 namespace stampede {
 namespace {
@@ -21,7 +24,8 @@ class DqnTrainer final : public CollectingTrainer {
         learning_starts_(setup.config.integer("learning_starts")),
         train_interval_(setup.config.integer("train_interval")),
         gradient_steps_(setup.config.integer("gradient_steps")),
-        target_interval_(setup.config.integer("target_interval")) {
+        target_interval_(setup.config.integer("target_interval")),
+        collector_options_(collector_options(setup.config)) {
     Dqn::check(config_, shape_);
     measure();
   }
@@ -29,7 +33,7 @@ class DqnTrainer final : public CollectingTrainer {
   std::int64_t rows_per_iteration() const override { return train_interval_ * environments_; }
 
   void iterate() override {
-    for (std::int64_t t = 0; t < train_interval_; ++t) step();
+    for (std::int64_t left = train_interval_; left > 0;) left -= rollout_ ? step_fused(left) : step();
     // Enough rows that n-step transitions exist, whatever learning_starts says.
     if (rows() < learning_starts_ || ring_->stored_rows() < config_.n_step + 1) return;
     for (std::int64_t k = 0; k < gradient_steps_; ++k) update();
@@ -51,6 +55,12 @@ class DqnTrainer final : public CollectingTrainer {
     dqn_ = std::make_unique<Dqn>(config_, spec_.action,
                                  network_factory_(Dqn::network_spec(config_, spec_.observation, spec_.action)), shape_,
                                  workers(), act_rows(), seed_, stream_, agent_arena_);
+  }
+  void built() override {
+    ValueRolloutSetup setup{dqn_->network(), dqn_->seed(), spec_.action};
+    setup.values.dueling = config_.dueling;
+    if (config_.distribution != ValueDistribution::kNone) setup.refusal = "it has no distributions of values";
+    rollout_ = make_value_rollout(collector_options_, stream_, *env_, setup);
   }
   void initialize_agent() override { dqn_->initialize(stream_); }
 
@@ -107,7 +117,8 @@ class DqnTrainer final : public CollectingTrainer {
     return row < learning_starts_ ? Exploration{.epsilon = 1.0f} : exploration_.at(row, environments_);
   }
 
-  void step() {
+  // Returns the rows it took.
+  std::int64_t step() {
     const std::int64_t row = ring_->head();
     const int slot = ring_->slot(row), next = ring_->slot(row + 1);
     const Exploration exploration = exploration_at(row * environments_);
@@ -120,6 +131,22 @@ class DqnTrainer final : public CollectingTrainer {
     ring_->advance();
     dqn_->store(stream_, *ring_);
     ring_head_ = ring_->head();
+    return 1;
+  }
+
+  // Many rows in one launch, but for noise, which is new in every row, and priorities, which take in row by row.
+  std::int64_t step_fused(std::int64_t most) {
+    const bool alone = dqn_->acts_with_noise() || config_.prioritized;
+    const auto count = static_cast<int>(alone ? 1 : std::min<std::int64_t>(most, shape_.rows));
+    dqn_->prepare_acting(stream_, static_cast<std::uint64_t>(ring_->head()));
+    rollout_->collect(stream_, *ring_, count, dqn_->acting_parameters(), false, [this](std::int64_t row) {
+      const Exploration exploration = exploration_at(row * environments_);
+      return FusedExploration::Row{exploration.epsilon, exploration.spread, exploration.temperature};
+    });
+    ring_->advance(count);
+    dqn_->store(stream_, *ring_);
+    ring_head_ = ring_->head();
+    return count;
   }
 
   void update() {
@@ -127,16 +154,18 @@ class DqnTrainer final : public CollectingTrainer {
                 {.update = static_cast<std::uint64_t>(updates_),
                  .learning_rate = static_cast<float>(learning_rate_.at(rows())),
                  .temperature = static_cast<float>(exploration_.temperature.at(rows())),
-                 .beta = static_cast<float>(beta_.at(rows()))});
+                 .beta = static_cast<float>(beta_.at(rows())),
+                 .moves_target = (updates_ + 1) % target_interval_ == 0});
     ++updates_;
-    if (updates_ % target_interval_ == 0) dqn_->update_target(stream_);
   }
 
   DqnConfig config_;
   Schedule learning_rate_, beta_;
   ExplorationSchedule exploration_;
   std::int64_t learning_starts_, train_interval_, gradient_steps_, target_interval_;
+  CollectorOptions collector_options_;
   std::unique_ptr<Dqn> dqn_;
+  std::unique_ptr<ValueRollout> rollout_;  // on CUDA where it fits
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "train/collecting_trainer.h"
 #include "train/env_blocks.h"
 #include "train/shared_keys.h"
+#include "train/value_rollout.h"
 
 namespace stampede {
 namespace {
@@ -39,7 +40,8 @@ class PqnTrainer final : public CollectingTrainer {
       : CollectingTrainer(setup, static_cast<int>(setup.config.integer("rollout_steps")), QRolloutExtra::kSize, true),
         config_(pqn_config(setup.config)),
         learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
-        epsilon_(epsilon_schedule(setup.config)) {
+        epsilon_(epsilon_schedule(setup.config)),
+        collector_options_({fused_use(setup.config)}) {
     Pqn::check(config_, rows_per_iteration());
     measure();
   }
@@ -63,6 +65,15 @@ class PqnTrainer final : public CollectingTrainer {
     pqn_ = std::make_unique<Pqn>(config_, spec_.action,
                                  network_factory_(Pqn::network_spec(config_, spec_.observation, spec_.action)), shape_,
                                  workers(), act_rows(), seed_, stream_, agent_arena_);
+  }
+  void built() override {
+    ValueRolloutSetup setup{pqn_->network(), pqn_->seed(), spec_.action};
+    setup.values.bootstraps = true;
+    setup.values.bootstrap = config_.bootstrap;
+    setup.values.exploration.final_epsilons = pqn_->final_epsilons().data();
+    setup.values.exploration.start = epsilon_at(0).start;
+    if (pqn_->target_parameters().size() > 0) setup.target = pqn_->target_parameters().data;
+    rollout_ = make_value_rollout(collector_options_, stream_, *env_, setup);
   }
   void initialize_agent() override { pqn_->initialize(stream_); }
 
@@ -126,6 +137,19 @@ class PqnTrainer final : public CollectingTrainer {
       copy_on_device(stream_, ring_->records(0), head_records(), head_words() * sizeof(std::uint32_t));
     }
     ring_->begin_rollout(stream_);
+    if (rollout_) {
+      rollout_->collect(stream_, *ring_, shape_.rows, pqn_->network().parameters(), chosen, [this](std::int64_t row) {
+        const Epsilon epsilon = epsilon_at(row);
+        return FusedExploration::Row{.epsilon = epsilon.shared, .progress = epsilon.progress};
+      });
+    } else {
+      collect_stepwise(chosen);
+    }
+    ring_->advance(shape_.rows);
+    ring_head_ = ring_->head();
+  }
+
+  void collect_stepwise(bool chosen) {
     const std::int64_t first = ring_->head();
     for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
       for (int t = 0; t <= shape_.rows; ++t) {
@@ -138,13 +162,13 @@ class PqnTrainer final : public CollectingTrainer {
         env_->step(stream, begin, end, {ring_->records(t), ring_->obs(t + 1), static_cast<std::uint64_t>(row)});
       }
     });
-    ring_->advance(shape_.rows);
-    ring_head_ = ring_->head();
   }
 
   PqnConfig config_;
   Schedule learning_rate_, epsilon_;
+  CollectorOptions collector_options_;
   std::unique_ptr<Pqn> pqn_;
+  std::unique_ptr<ValueRollout> rollout_;  // on CUDA where it fits
 };
 
 }  // namespace
@@ -202,7 +226,7 @@ KeyList pqn_keys() {
        .help = "how often each of epsilon_ends is drawn; [] = equally"},
   };
   KeyList keys(std::begin(kKeys), std::end(kKeys));
-  for (const KeyList& group : {epsilon_keys(), optimizer_keys(), network_keys()}) append(keys, group);
+  for (const KeyList& group : {fused_keys(), epsilon_keys(), optimizer_keys(), network_keys()}) append(keys, group);
   set_default(keys, "max_grad_norm", "10");
   set_default(keys, "activation", "relu");
   set_default(keys, "layer_norm", "true");

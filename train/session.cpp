@@ -4,20 +4,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <deque>
 #include <memory>
 #include <thread>
 #include <utility>
 
-#include "agents/networks/mlp_network.h"
 #include "kernels/error.h"
 #include "kernels/graph.h"
 #include "kernels/philox.h"
 #include "train/checkpoint.h"
-#include "train/episode_log.h"
-#include "train/metrics_writer.h"
 #include "train/progress_line.h"
-#include "train/torch_library.h"
+#include "train/run_log.h"
 
 namespace stampede {
 namespace {
@@ -25,10 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-constexpr std::size_t kRecentEpisodes = 100;
-// Episodes written to episodes.csv per metric row; more are thinned evenly.
-constexpr std::size_t kEpisodesPerRow = 256;
 
 std::int64_t cadence(const Config& config, const char* key, std::int64_t parts) {
   const std::int64_t value = config.integer(key);
@@ -87,12 +79,7 @@ class Session {
       throw UsageError("the run is complete at step " + std::to_string(trainer_->rows()) +
                        "; to train on give a larger total_steps=N");
     }
-    std::vector<std::string> names{"charts/episodic_return",  "charts/episodic_length", "charts/SPS",     "charts/rows",
-                                   "charts/gradient_updates", "eval/return_mean",       "eval/return_std"};
-    for (const std::string& name : trainer_->metric_names()) names.push_back(name);
-    metrics_ = std::make_unique<MetricsWriter>(options_.run_dir, names, resume_step);
-    episodes_ = std::make_unique<EpisodeLog>(options_.run_dir, resume_step);
-    evaluations_ = std::make_unique<EvaluationLog>(options_.run_dir, resume_step);
+    log_ = std::make_unique<RunLog>(options_.run_dir, trainer_->metric_names(), resume_step);
     first_rows_ = trainer_->rows();
     first_steps_ = trainer_->env_steps();
     logged_rows_ = first_rows_;
@@ -171,20 +158,8 @@ class Session {
     p.session_steps = p.steps - first_rows_;
     p.session_transitions = last_env_steps_ - first_steps_;
     p.train_seconds = seconds;
-    if (!recent_.empty()) p.mean_return = mean_recent_return();
+    p.mean_return = log_->mean_return();
     return p;
-  }
-
-  double mean_recent_return() const {
-    double sum = 0.0;
-    for (const Episode& e : recent_) sum += static_cast<double>(e.episode_return);
-    return sum / static_cast<double>(recent_.size());
-  }
-
-  double mean_recent_length() const {
-    double sum = 0.0;
-    for (const Episode& e : recent_) sum += e.length;
-    return sum / static_cast<double>(recent_.size());
   }
 
   // A row of metrics whose numbers are on their way from the device.
@@ -214,30 +189,10 @@ class Session {
     if (metrics.failed) fail_on_nan();
     if (metrics.finished) finished_ = true;
     last_env_steps_ = metrics.env_steps;
-    note_episodes(metrics.episodes);
-    MetricsRow row;
-    row.env_step = last_env_steps_;
-    if (!recent_.empty()) {
-      row.values.emplace_back("charts/episodic_return", mean_recent_return());
-      row.values.emplace_back("charts/episodic_length", mean_recent_length());
-    }
-    row.values.emplace_back("charts/SPS", steps_per_second(progress(metrics.rows, requested.train_seconds)));
-    row.values.emplace_back("charts/rows", static_cast<double>(metrics.rows));
-    row.values.emplace_back("charts/gradient_updates", static_cast<double>(requested.updates));
-    for (auto& [name, value] : metrics.values) {
-      if (requested.learnt || !name.starts_with("losses/")) row.values.emplace_back(name, value);
-    }
-    metrics_->write(row);
-  }
-
-  void note_episodes(const std::vector<Episode>& episodes) {
-    const std::size_t stride = std::max<std::size_t>(1, episodes.size() / kEpisodesPerRow);
-    for (std::size_t i = 0; i < episodes.size(); ++i) {
-      const Episode& e = episodes[i];
-      recent_.push_back(e);
-      if (recent_.size() > kRecentEpisodes) recent_.pop_front();
-      if (i % stride == 0) episodes_->write(last_env_steps_, static_cast<double>(e.episode_return), e.length);
-    }
+    log_->note_episodes(last_env_steps_, metrics.episodes);
+    if (!requested.learnt) std::erase_if(metrics.values, [](const auto& v) { return v.first.starts_with("losses/"); });
+    const double speed = steps_per_second(progress(metrics.rows, requested.train_seconds));
+    log_->write_metrics(last_env_steps_, {speed, metrics.rows, requested.updates}, metrics.values);
   }
 
   [[noreturn]] void fail_on_nan() {
@@ -257,10 +212,7 @@ class Session {
     last_evaluation_ = trainer_->evaluate(evaluation_seed(seed_, trainer_->rows()), EvaluationMode::kGreedy);
     seconds_eval_ += seconds_since(start);
     evaluated_now_ = true;
-    evaluations_->write(steps, last_evaluation_.return_mean, last_evaluation_.return_std, last_evaluation_.episodes);
-    metrics_->write(
-        {steps,
-         {{"eval/return_mean", last_evaluation_.return_mean}, {"eval/return_std", last_evaluation_.return_std}}});
+    log_->write_evaluation(steps, last_evaluation_);
     note_threshold(steps);
   }
 
@@ -284,9 +236,7 @@ class Session {
         replay > 0 && replay <= static_cast<std::size_t>(options_.config.integer("replay_checkpoint_mib")) << 20;
     info.first_reached = first_reached_.value_or(-1);
     info.solved_at = solved_at_.value_or(-1);
-    metrics_->flush();
-    episodes_->flush();
-    evaluations_->flush();
+    log_->flush();
     const auto start = Clock::now();
     save_checkpoint(checkpoint_path(), *trainer_, stream_, info);
     saved_ = true;
@@ -331,10 +281,7 @@ class Session {
   std::unique_ptr<Trainer> trainer_;
   Graph graph_;
   ProgressLine progress_;
-  std::unique_ptr<MetricsWriter> metrics_;
-  std::unique_ptr<EpisodeLog> episodes_;
-  std::unique_ptr<EvaluationLog> evaluations_;
-  std::deque<Episode> recent_;
+  std::unique_ptr<RunLog> log_;
   EvaluationResult last_evaluation_;
   std::int64_t first_rows_ = 0, first_steps_ = 0, last_env_steps_ = 0;
   std::int64_t next_log_ = 0, next_eval_ = 0, next_checkpoint_ = 0;
@@ -356,11 +303,6 @@ std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows) {
   // A key of its own: no training stream uses purpose 0.
   const PhiloxBlock block = RandomKey{seed, static_cast<std::uint64_t>(rows), Purpose{0}}.block(0, 0);
   return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
-}
-
-NetworkFactory network_factory(const Config& config) {
-  if (config.text("network") == "torch") return load_torch_networks();
-  return [](const NetworkSpec& spec) { return std::make_unique<MlpNetwork>(spec); };
 }
 
 Stream make_stream(const Config& config, int threads) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "train/algorithms.h"
+#include "train/network_factory.h"
 #include "train/run_result.h"
 #include "train/signal_guard.h"
 
@@ -30,9 +31,6 @@ RunResult run_session(const SessionOptions& options);
 
 // Start states and dynamics of the evaluation after `rows` rows of a run: new ones each time, the same after a resume.
 std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows);
-
-// Native, or the library that holds the LibTorch network, loaded on demand.
-NetworkFactory network_factory(const Config& config);
 
 Stream make_stream(const Config& config, int threads);
 

@@ -6,7 +6,8 @@
 
 namespace stampede {
 
-// Throws RuntimeError, with what to do, when the library or LibTorch is not there.
-NetworkFactory load_torch_networks();
+// For CPU streams, or with cuda for CUDA streams: a library of its own, which needs LibTorch's CUDA libraries. Throws
+// RuntimeError, with what to do, when the library or LibTorch is not there.
+NetworkFactory load_torch_networks(bool cuda = false);
 
 }  // namespace stampede

@@ -12,8 +12,8 @@ bool FusedDqn::fits(const NetworkSpec& spec, const ValueHeads& heads) {
   return heads.distribution == ValueDistribution::kNone && fused_towers(spec).size() == 1;
 }
 
-FusedDqn::FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, const float* target,
-                   const Options& options, View<double> metric_totals, Arena& arena)
+FusedDqn::FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, float* target, const Options& options,
+                   View<double> metric_totals, Arena& arena)
     : optimizer_(network.optimizer()),
       blocks_(network.optimizer_blocks()),
       batch_size_(options.batch_size),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deep Q-learning on CUDA with one launch per act and three per update, sampling and gathering included.
+// Deep Q-learning on CUDA with one launch per act and three per update, sampling, gathering and the target network's
+// step included.
 #pragma once
 
 #include "agents/fused/dqn_update_blocks.h"
@@ -21,7 +22,7 @@ class FusedDqn {
     int most_blocks = kMostBlocks;  // that share a batch; fewer than fused_blocks() in tests
   };
   // A network and heads that fit; target: its parameters' counterpart.
-  FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, const float* target, const Options& options,
+  FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, float* target, const Options& options,
            View<double> metric_totals, Arena& arena);
 
   // Stream-ordered, CUDA only. acts.tower and acts.heads are filled in.

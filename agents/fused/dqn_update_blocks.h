@@ -18,7 +18,8 @@ struct DqnUpdateSetup {
   TdLoss td = TdLoss::kHuber;
   bool double_q = false;
   float gamma = 0.99f;
-  const float *online = nullptr, *target = nullptr;  // parameter blocks
+  const float* online = nullptr;  // parameter blocks
+  float* target = nullptr;
   LearnerState* state = nullptr;
   BatchPartials partials;
 };
@@ -32,6 +33,7 @@ struct DqnUpdateBatch {
   int size = 0;
   float temperature = 0.0f;  // above 0: soft targets
   float weight = 1.0f;       // multiplies every derivative
+  float target_tau = 0.0f;   // the target network's step towards the updated one; 0: it stays
 };
 
 // Actions for rows [begin, begin + rows) of observations [N, D].
@@ -229,7 +231,8 @@ void launch_dqn_update(const DqnUpdateSetup& setup, const DqnUpdateBatch& batch,
       CombinePartials<DqnMetricsFinish>{sized.partials, blocks.gradients, blocks.count, config, learning_rate,
                                         setup.state, finish});
   launch.each(static_cast<int>(blocks.count),
-              ApplyUpdate{config.kind, config.epsilon_inside_root, blocks, sized.partials.scalars});
+              ApplyAndFollow{{config.kind, config.epsilon_inside_root, blocks, sized.partials.scalars},
+                             {setup.online, setup.target, batch.target_tau}});
 }
 
 template <class Shape, class Launch>

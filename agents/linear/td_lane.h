@@ -2,6 +2,8 @@
 // One learner's weights and how a transition changes them. Everything here touches this learner's memory alone.
 #pragma once
 
+#include <type_traits>
+
 #include "agents/linear/features.h"
 #include "agents/linear/td_policy.h"
 #include "replay/returns.h"
@@ -54,6 +56,15 @@ struct TdTransition {
   HD bool ends() const { return flags & kEpisodeEnd; }
 };
 
+// Features of a table cost nothing. Those of others take code, which is called rather than copied.
+template <class Features>
+inline constexpr bool kInPlace = std::is_same_v<Features, OneHot>;
+
+template <class Part>
+HD_CALL void call(const Part& part) {
+  part();
+}
+
 template <class Features>
 struct TdLane {
   const Features& features;
@@ -81,14 +92,10 @@ struct TdLane {
 
   // Action values [A] of one estimator.
   HD void values_of(const float* w, const std::uint32_t* obs, float* q) const {
-    const Feature first = features.at(obs, 0);
-    const float* row = row_of(w, first.index);
-    q[0] = first.value * row[0];
-    for (int a = 1; a < actions; ++a) q[a] = first.value * row[a];
-    for (int k = 1; k < features.active(); ++k) {
-      const Feature f = features.at(obs, k);
-      row = row_of(w, f.index);
-      for (int a = 0; a < actions; ++a) q[a] += f.value * row[a];
+    if constexpr (kInPlace<Features>) {
+      sum_values(w, obs, q);
+    } else {
+      call([&] { sum_values(w, obs, q); });
     }
   }
   // Action values [A] to act on: with two estimators their mean.
@@ -147,13 +154,10 @@ struct TdLane {
 
   // Moves estimator t's value of (obs, action) towards the target.
   HD void update(int t, const std::uint32_t* obs, int action, float target) {
-    float* const w = table(t);
-    const float error = target - value(w, obs, action);
-    if (!accept(error)) return;
-    const float step = learning_rate(obs, action) * error;
-    for (int k = 0; k < features.active(); ++k) {
-      const Feature f = features.at(obs, k);
-      row_of(w, f.index)[action] += step * features.rate(f.index) * f.value;
+    if constexpr (kInPlace<Features>) {
+      move_value(t, obs, action, target);
+    } else {
+      call([&] { move_value(t, obs, action, target); });
     }
   }
 
@@ -179,6 +183,29 @@ struct TdLane {
 
  private:
   static constexpr float kSmallestTrace = 1e-6f;
+
+  HD void sum_values(const float* w, const std::uint32_t* obs, float* q) const {
+    const Feature first = features.at(obs, 0);
+    const float* row = row_of(w, first.index);
+    q[0] = first.value * row[0];
+    for (int a = 1; a < actions; ++a) q[a] = first.value * row[a];
+    for (int k = 1; k < features.active(); ++k) {
+      const Feature f = features.at(obs, k);
+      row = row_of(w, f.index);
+      for (int a = 0; a < actions; ++a) q[a] += f.value * row[a];
+    }
+  }
+
+  HD void move_value(int t, const std::uint32_t* obs, int action, float target) {
+    float* const w = table(t);
+    const float error = target - value(w, obs, action);
+    if (!accept(error)) return;
+    const float step = learning_rate(obs, action) * error;
+    for (int k = 0; k < features.active(); ++k) {
+      const Feature f = features.at(obs, k);
+      row_of(w, f.index)[action] += step * features.rate(f.index) * f.value;
+    }
+  }
 
   HD void raise_trace(const Feature& f, int action) {
     const auto index = f.index * actions + action;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agents/linear/td_config.h"
+#include "agents/losses/soft_value.h"
 #include "kernels/philox.h"
 
 namespace stampede {
@@ -74,14 +75,6 @@ HD float expected_value(const float* q, int actions, float epsilon) {
   float sum = 0.0f;
   for (int a = 0; a < actions; ++a) sum += q[a];
   return fused(epsilon / static_cast<float>(actions), sum, (1.0f - epsilon) * largest(q, actions));
-}
-
-// temperature * log sum exp(q / temperature), the largest taken out.
-HD float soft_value(const float* q, int actions, float temperature) {
-  const float best = largest(q, actions), inverse = 1.0f / temperature;
-  float sum = 0.0f;
-  for (int a = 0; a < actions; ++a) sum += exp_of((q[a] - best) * inverse);
-  return fused(temperature, log_of(sum), best);
 }
 
 // Value of a state for a target; `action` is the one taken next.

@@ -35,15 +35,6 @@ HD void end_episode(const TdConfig& config, LearnerProgress& p) {
   p.episode_return = 0.0f;
 }
 
-// Features of a table cost nothing. Copies of the others are large, so what uses them often is called.
-template <class Features>
-inline constexpr bool kInPlace = std::is_same_v<Features, OneHot>;
-
-template <class Part>
-HD_CALL void call(const Part& part) {
-  part();
-}
-
 template <class Features>
 HD int behave_by_values(const TdLane<Features>& lane, const std::uint32_t* obs, const PhiloxBlock& draw) {
   float q[kMaxTdActions];

@@ -9,7 +9,7 @@ namespace stampede {
 
 // V(s) = alpha log sum_a exp(Q(s, a) / alpha), with the maximum taken out first; alpha > 0 is the temperature.
 HD float soft_value(const float* q, int actions, float temperature) {
-  const float largest = q[argmax(q, actions)];
+  const float largest = value_at(q, actions, argmax(q, actions));
   const float inverse = 1.0f / temperature;
   float sum = 0.0f;
   for (int a = 0; a < actions; ++a) sum += exp_of((q[a] - largest) * inverse);
@@ -21,11 +21,18 @@ HD int sample_boltzmann(const float* q, int actions, float temperature, float u)
   const float value = soft_value(q, actions, temperature);
   const float inverse = 1.0f / temperature;
   float cumulative = 0.0f;
+  int action = 0;
+#ifdef __CUDA_ARCH__
+#pragma unroll
+#endif
   for (int a = 0; a < actions - 1; ++a) {
     cumulative += exp_of((q[a] - value) * inverse);
-    if (u < cumulative) return a;
+#ifndef __CUDA_ARCH__
+    if (u < cumulative) break;  // saves exponentials; lanes of a warp would diverge
+#endif
+    action += u < cumulative ? 0 : 1;
   }
-  return actions - 1;
+  return action;
 }
 
 // Values that choose the next action, and how. Temperature 0 is greedy. The target's values may be other ones than

@@ -35,7 +35,8 @@ struct Rows {
 
 }  // namespace
 
-MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
+MlpNetwork::MlpNetwork(NetworkSpec spec, std::shared_ptr<const CublasProducts> products)
+    : Network(std::move(spec)), products_(std::move(products)) {
   const std::vector<LayerLayout>& layers = this->spec().layers();
   int column = 0;
   for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -47,6 +48,7 @@ MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
     place.output_column = column;
     place.kept = kept_;
     place.transposed = prepared_size_;
+    largest_gradient_ = std::max(largest_gradient_, (static_cast<std::size_t>(layer.in) + 1) * stride);
     prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded_row(layer.in));
     if (place.last) {
       column += layer.out_stride;
@@ -61,6 +63,10 @@ MlpNetwork::MlpNetwork(NetworkSpec spec) : Network(std::move(spec)) {
         place.statistics = statistics_;
         statistics_ += 2 * stride;
       }
+      if (products_) {
+        place.mask = masks_;
+        masks_ += static_cast<std::size_t>(CublasProducts::mask_stride(layer.out_stride));
+      }
       widest_ = std::max(widest_, stride);
     }
     places_.push_back(place);
@@ -72,40 +78,144 @@ int MlpNetwork::preferred_rows(const Stream& stream) const {
   return stream.is_cuda() || statistics_ > 0 ? 0 : 128;
 }
 
-std::size_t MlpNetwork::workspace_size(int rows, bool with_gradient) const {
+std::size_t MlpNetwork::native_size(int rows, bool with_gradient) const {
   return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0)) +
-         (with_gradient ? statistics_ : 0);
+         (with_gradient ? statistics_ + scratch_size(rows) : 0);
+}
+
+// Behind everything else, from a multiple of 16 floats on.
+std::size_t MlpNetwork::scratch_size(int rows) const {
+  const int parts = gradient_parts(rows);
+  return parts == 1 ? 0 : static_cast<std::size_t>(parts) * largest_gradient_ + 16;
+}
+
+float* MlpNetwork::gradient_scratch(float* workspace, int rows) const {
+  if (gradient_parts(rows) == 1) return nullptr;
+  const std::size_t used = static_cast<std::size_t>(rows) * (2 * widest_ + kept_ + norms_) + statistics_;
+  return workspace + (used + 15) / 16 * 16;
+}
+
+std::size_t MlpNetwork::mask_offset(int rows, bool with_gradient) const {
+  return (native_size(rows, with_gradient) + 15) / 16 * 16;
+}
+
+std::size_t MlpNetwork::scratch_offset(int rows, bool with_gradient) const {
+  return mask_offset(rows, with_gradient) + (with_gradient ? static_cast<std::size_t>(rows) * masks_ : 0);
+}
+
+std::size_t MlpNetwork::workspace_size(int rows, bool with_gradient) const {
+  if (!products_) return native_size(rows, with_gradient);
+  plan(rows, with_gradient);
+  int widest = 0;
+  for (const LayerLayout& layer : spec().layers()) widest = std::max(widest, layer.out_stride);
+  return scratch_offset(rows, with_gradient) + CublasProducts::scratch_size(rows, widest);
+}
+
+LinearForward MlpNetwork::forward_shape(std::size_t layer, int rows) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  const Place& place = places_[layer];
+  return {.x = nullptr,
+          .x_stride = place.first ? spec().input_stride() : spec().layers()[layer - 1].out_stride,
+          .w = nullptr,
+          .b = nullptr,
+          .y = nullptr,
+          .y_stride = place.last ? spec().output_stride() : layout.out_stride,
+          .rows = rows,
+          .in = layout.in,
+          .out_stride = layout.out_stride,
+          .activation = layout.normalized() ? GemmActivation::kLinear : gemm_activation(layout.activation)};
+}
+
+LinearBackwardWeights MlpNetwork::weights_shape(std::size_t layer, int rows) const {
+  const LinearForward forward = forward_shape(layer, rows);
+  return {.x = nullptr,
+          .x_stride = forward.x_stride,
+          .dy = nullptr,
+          .dy_stride = forward.y_stride,
+          .dw = nullptr,
+          .db = nullptr,
+          .rows = rows,
+          .in = forward.in,
+          .out_stride = forward.out_stride,
+          .out = spec().layers()[layer].out};
+}
+
+LinearBackwardData MlpNetwork::data_shape(std::size_t layer, int rows) const {
+  const std::vector<LayerLayout>& layers = spec().layers();
+  const LinearForward forward = forward_shape(layer, rows);
+  const bool first = places_[layer].first;
+  return {.dy = nullptr,
+          .dy_stride = forward.y_stride,
+          .wt = nullptr,
+          .in_stride = padded_row(forward.in),
+          .x = nullptr,
+          .x_stride = forward.x_stride,
+          .dx = nullptr,
+          .dx_stride = forward.x_stride,
+          .rows = rows,
+          .out = layers[layer].out,
+          .activation = first ? GemmActivation::kLinear : gemm_activation(layers[layer - 1].activation),
+          // Towers before the last one add to what the towers after them left.
+          .accumulate = first && layer + 1 < layers.size() && layers.back().tower != layers[layer].tower};
+}
+
+void MlpNetwork::plan(int rows, bool with_gradient) const {
+  for (std::size_t l = 0; l < places_.size(); ++l) {
+    if (places_[l].first && spec().one_hot()) continue;
+    const auto mask_of = [&](std::size_t layer) {
+      return ReluMask{nullptr,
+                      has_mask(layer, rows) ? CublasProducts::mask_stride(spec().layers()[layer].out_stride) : 0};
+    };
+    products_->plan(forward_shape(l, rows), with_gradient ? mask_of(l) : ReluMask{});
+    if (!with_gradient) continue;
+    products_->plan(weights_shape(l, rows));
+    products_->plan(data_shape(l, rows), {places_[l].first ? ReluMask{} : mask_of(l - 1), nullptr, plain_stride(l)});
+  }
+}
+
+bool MlpNetwork::has_mask(std::size_t layer, int rows) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  const bool embedded = places_[layer].first && spec().one_hot();
+  if (places_[layer].last || embedded || layout.normalized() || layout.activation != Activation::kRelu) return false;
+  return products_->has_mask(forward_shape(layer, rows), data_shape(layer + 1, rows), plain_stride(layer + 1));
+}
+
+int MlpNetwork::plain_stride(std::size_t layer) const {
+  const LayerLayout& layout = spec().layers()[layer];
+  return layout.in % 16 == 0 ? layout.out_stride : 0;
+}
+
+ReluMask MlpNetwork::mask(std::size_t layer, int rows, float* workspace) const {
+  if (!has_mask(layer, rows)) return {};
+  float* const bits = workspace + mask_offset(rows, true) + static_cast<std::size_t>(rows) * places_[layer].mask;
+  return {reinterpret_cast<std::uint32_t*>(bits), CublasProducts::mask_stride(spec().layers()[layer].out_stride)};
 }
 
 void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
                          float* workspace, float* outputs) const {
   const auto count = static_cast<std::size_t>(rows);
-  Rows x{};
+  const bool by_library = products_ && products_->serves(stream);
+  const float* x = nullptr;
   for (std::size_t l = 0; l < places_.size(); ++l) {
     const LayerLayout& layer = spec().layers()[l];
     const Place& place = places_[l];
-    if (place.first) x = {input.features, spec().input_stride()};
     float* const hidden = workspace + count * (keep ? place.kept : (l % 2) * widest_);
     float* const y = place.last ? outputs + place.output_column : hidden;
-    const int y_stride = place.last ? spec().output_stride() : layer.out_stride;
-    const LinearForward op{
-        .x = x.data,
-        .x_stride = x.stride,
-        .w = parameters + layer.weight,
-        .b = parameters + layer.bias,
-        .y = keep && layer.normalized() ? workspace + count * place.normalized : y,
-        .y_stride = y_stride,
-        .rows = rows,
-        .in = layer.in,
-        .out_stride = layer.out_stride,
-        .activation = layer.normalized() ? GemmActivation::kLinear : gemm_activation(layer.activation)};
+    LinearForward op = forward_shape(l, rows);
+    op.x = place.first ? input.features : x;
+    op.w = parameters + layer.weight;
+    op.b = parameters + layer.bias;
+    op.y = keep && layer.normalized() ? workspace + count * place.normalized : y;
     if (place.first && spec().one_hot()) {
       embedding_forward(stream, op, input.classes);
+    } else if (by_library) {
+      float* const scratch = workspace + scratch_offset(rows, keep);
+      products_->forward(stream, op, keep ? mask(l, rows, workspace) : ReluMask{}, scratch);
     } else {
       linear_forward(stream, op);
     }
     if (layer.normalized()) normalize(stream, parameters, l, rows, keep, workspace, y);
-    x = {y, y_stride};
+    x = y;
   }
 }
 
@@ -196,12 +306,15 @@ void MlpNetwork::differentiate_norm(const Stream& stream, const float* parameter
                                .d_bias = gradients ? gradients + layout.norm_bias : nullptr,
                                .rows = rows,
                                .size = layout.out,
-                               .stride = layout.out_stride});
+                               .stride = layout.out_stride,
+                               .scratch = gradient_scratch(workspace, rows)});
 }
 
 void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters, float* prepared) const {
+  const bool by_library = products_ && products_->serves(stream);
   for (std::size_t l = 0; l < places_.size(); ++l) {
     if (places_[l].first && spec().one_hot()) continue;
+    if (by_library && plain_stride(l) > 0) continue;
     const LayerLayout& layer = spec().layers()[l];
     transpose_weights(stream, parameters + layer.weight, layer.in, layer.out, layer.out_stride,
                       prepared + places_[l].transposed, padded_row(layer.in));
@@ -212,47 +325,39 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
                           int rows, const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const {
   const std::vector<LayerLayout>& layers = spec().layers();
   const auto count = static_cast<std::size_t>(rows);
-  Rows dy{};
+  const bool by_library = products_ && products_->serves(stream);
+  float* const scratch = by_library ? workspace + scratch_offset(rows, true) : nullptr;
+  const float* dy = nullptr;
   for (std::size_t l = places_.size(); l-- > 0;) {
-    const LayerLayout& layer = layers[l];
     const Place& place = places_[l];
-    if (place.last) dy = {d_outputs + place.output_column, spec().output_stride()};
-    const Rows x = place.first ? Rows{input.features, spec().input_stride()}
-                               : Rows{workspace + count * places_[l - 1].kept, layers[l - 1].out_stride};
-    const LinearBackwardWeights weights{.x = x.data,
-                                        .x_stride = x.stride,
-                                        .dy = dy.data,
-                                        .dy_stride = dy.stride,
-                                        .dw = gradients ? gradients + layer.weight : nullptr,
-                                        .db = gradients ? gradients + layer.bias : nullptr,
-                                        .rows = rows,
-                                        .in = layer.in,
-                                        .out_stride = layer.out_stride,
-                                        .out = layer.out};
+    if (place.last) dy = d_outputs + place.output_column;
+    LinearBackwardWeights weights = weights_shape(l, rows);
+    weights.x = place.first ? input.features : workspace + count * places_[l - 1].kept;
+    weights.dy = dy;
+    weights.dw = gradients ? gradients + layers[l].weight : nullptr;
+    weights.db = gradients ? gradients + layers[l].bias : nullptr;
+    weights.scratch = gradient_scratch(workspace, rows);
     if (place.first && spec().one_hot()) {
       if (gradients != nullptr) embedding_backward_weights(stream, weights, input.classes);
       continue;
     }
-    if (gradients != nullptr) linear_backward_weights(stream, weights);
+    if (gradients != nullptr && by_library) products_->backward_weights(stream, weights, scratch);
+    if (gradients != nullptr && !by_library) linear_backward_weights(stream, weights);
     if (place.first && d_inputs == nullptr) continue;
-    float* dx = place.first ? d_inputs : workspace + count * (kept_ + (l % 2) * widest_);
-    linear_backward_data(
-        stream, {.dy = dy.data,
-                 .dy_stride = dy.stride,
-                 .wt = prepared + place.transposed,
-                 .in_stride = padded_row(layer.in),
-                 .x = x.data,
-                 .x_stride = x.stride,
-                 .dx = dx,
-                 .dx_stride = x.stride,
-                 .rows = rows,
-                 .out = layer.out,
-                 .activation = place.first ? GemmActivation::kLinear : gemm_activation(layers[l - 1].activation),
-                 // Towers before the last one add to what the towers after them left.
-                 .accumulate = place.first && l + 1 < layers.size() && layers.back().tower != layer.tower});
-    dy = {dx, x.stride};
+    LinearBackwardData data = data_shape(l, rows);
+    data.dy = dy;
+    data.wt = prepared + place.transposed;
+    data.x = weights.x;
+    data.dx = place.first ? d_inputs : workspace + count * (kept_ + (l % 2) * widest_);
+    if (by_library) {
+      const ReluMask bits = place.first ? ReluMask{} : mask(l - 1, rows, workspace);
+      products_->backward_data(stream, data, {bits, parameters + layers[l].weight, plain_stride(l)}, scratch);
+    } else {
+      linear_backward_data(stream, data);
+    }
+    dy = data.dx;
     if (!place.first && layers[l - 1].normalized()) {
-      differentiate_norm(stream, parameters, l - 1, rows, workspace, dx, gradients);
+      differentiate_norm(stream, parameters, l - 1, rows, workspace, data.dx, gradients);
     }
   }
 }

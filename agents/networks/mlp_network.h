@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own multi-layer perceptron: register-tiled on the CPU, block-tiled kernels on CUDA, no library.
+// Our own multi-layer perceptron: register-tiled on the CPU, block-tiled kernels on CUDA, no library unless asked.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "agents/networks/network.h"
+#include "kernels/cublas_products.h"
 
 namespace stampede {
 
 class MlpNetwork final : public Network {
  public:
-  explicit MlpNetwork(NetworkSpec spec);
+  // products: what multiplies on streams that it serves, except for class inputs and tangents. Its algorithms are
+  // chosen when a workspace's size is asked for, and by the number of rows: there, batch size does change bits.
+  explicit MlpNetwork(NetworkSpec spec, std::shared_ptr<const CublasProducts> products = nullptr);
 
   int preferred_rows(const Stream& stream) const override;
   std::size_t workspace_size(int rows, bool with_gradient) const override;
@@ -35,6 +39,23 @@ class MlpNetwork final : public Network {
                           float* dy, float* gradients) const;
   void move_norm(const Stream& stream, const float* parameters, const float* direction, std::size_t layer, int rows,
                  float* workspace, float* dx) const;
+  // A layer's products without their pointers.
+  LinearForward forward_shape(std::size_t layer, int rows) const;
+  LinearBackwardWeights weights_shape(std::size_t layer, int rows) const;
+  LinearBackwardData data_shape(std::size_t layer, int rows) const;
+
+  // With a library: the choice of its algorithms, and its part of a workspace, which lies behind the rest.
+  void plan(int rows, bool with_gradient) const;
+  bool has_mask(std::size_t layer, int rows) const;
+  int plain_stride(std::size_t layer) const;                           // BackwardSources::w_stride
+  ReluMask mask(std::size_t layer, int rows, float* workspace) const;  // of a workspace with gradient
+  // In floats from a workspace's start.
+  std::size_t native_size(int rows, bool with_gradient) const;
+  std::size_t mask_offset(int rows, bool with_gradient) const;
+  std::size_t scratch_offset(int rows, bool with_gradient) const;
+
+  std::size_t scratch_size(int rows) const;
+  float* gradient_scratch(float* workspace, int rows) const;  // [gradient_parts(rows), largest_gradient_]
   float* inverse_deviations(float* workspace, int rows, std::size_t layer) const;  // [rows]
   float* batch_statistics(float* workspace, int rows, std::size_t layer) const;    // mean and variance, [2, out_stride]
 
@@ -47,6 +68,7 @@ class MlpNetwork final : public Network {
     std::size_t normalized = 0;        // of a normalisation's results, in floats per row
     std::size_t inverse = 0;           // of a layer normalisation's inverse deviations, behind everything else
     std::size_t statistics = 0;        // of a batch normalisation's, in front of them
+    std::size_t mask = 0;              // of a library's ReLU bits, in words per row, behind all of these
   };
 
   std::vector<Place> places_;   // one per layer
@@ -54,7 +76,10 @@ class MlpNetwork final : public Network {
   std::size_t norms_ = 0;       // layers with layer normalisation
   std::size_t statistics_ = 0;  // floats of all batch statistics
   std::size_t widest_ = 0;      // floats per row of the widest hidden layer
+  std::size_t masks_ = 0;       // words per row of all ReLU bits
   std::size_t prepared_size_ = 0;
+  std::shared_ptr<const CublasProducts> products_;
+  std::size_t largest_gradient_ = 0;  // floats of one layer's weights and bias
 };
 
 }  // namespace stampede

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/networks/torch_network.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/AutogradState.h>
 #include <c10/core/InferenceMode.h>
+#ifdef STAMPEDE_TORCH_CUDA
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#endif
 #include <omp.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/nn/modules/batchnorm.h>
@@ -10,6 +16,7 @@
 #include <torch/nn/modules/normalization.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -22,25 +29,36 @@
 namespace stampede {
 namespace {
 
-// A float matrix or vector of ours as a tensor. LibTorch has no views of const memory; those of inputs and parameters
-// are only read.
-at::Tensor view_of(const float* data, at::IntArrayRef sizes, at::IntArrayRef strides) {
-  return at::from_blob(const_cast<float*>(data), sizes, strides, at::kFloat);
-}
+// A block of ours on the device where LibTorch finds it.
+struct Block {
+  const float* data;
+  at::Device device;
+
+  // A matrix or vector in it as a tensor. LibTorch has no views of const memory; inputs and parameters are only read.
+  at::Tensor view(std::size_t offset, at::IntArrayRef sizes, at::IntArrayRef strides) const {
+    return at::for_blob(const_cast<float*>(data) + offset, sizes)
+        .strides(strides)
+        .options(at::TensorOptions(at::kFloat).device(device))
+        .target_device(device)
+        .make_tensor();
+  }
+
+  void clear(int rows, int stride) const { view(0, {static_cast<std::int64_t>(rows) * stride}, {1}).zero_(); }
+};
 
 // Our weights are [in, out_stride], LibTorch's [out, in]: the same memory, seen transposed.
-at::Tensor weight_view(const LayerLayout& layer, const float* block) {
-  return view_of(block + layer.weight, {layer.out, layer.in}, {1, layer.out_stride});
+at::Tensor weight_view(const LayerLayout& layer, const Block& block) {
+  return block.view(layer.weight, {layer.out, layer.in}, {1, layer.out_stride});
 }
 
 // A bias, or a normalisation's gain or bias.
-at::Tensor vector_view(const LayerLayout& layer, const float* block, std::size_t offset) {
-  return view_of(block + offset, {layer.out}, {1});
+at::Tensor vector_view(const LayerLayout& layer, const Block& block, std::size_t offset) {
+  return block.view(offset, {layer.out}, {1});
 }
 
 // The logical columns of a tower in an output block.
-at::Tensor output_view(const NetworkSpec& spec, const LayerLayout& layer, const float* outputs, int rows, int column) {
-  return view_of(outputs + column, {rows, layer.out}, {spec.output_stride(), 1});
+at::Tensor output_view(const NetworkSpec& spec, const LayerLayout& layer, const Block& outputs, int rows, int column) {
+  return outputs.view(static_cast<std::size_t>(column), {rows, layer.out}, {spec.output_stride(), 1});
 }
 
 at::Tensor activated(const at::Tensor& x, Activation activation) {
@@ -55,15 +73,15 @@ at::Tensor activated(const at::Tensor& x, Activation activation) {
   return x;
 }
 
-at::Tensor affine(const at::Tensor& x, const LayerLayout& layer, const float* block) {
+at::Tensor affine(const at::Tensor& x, const LayerLayout& layer, const Block& block) {
   const at::Tensor weight = weight_view(layer, block), bias = vector_view(layer, block, layer.bias);
   return x.scalar_type() == at::kInt ? at::embedding(weight.t(), x) + bias : at::linear(x, weight, bias);
 }
 
 // gain * n + bias of x, and how it moves with x, gain and bias.
 std::pair<at::Tensor, at::Tensor> normalized_with_tangent(const at::Tensor& x, const at::Tensor& dx,
-                                                          const LayerLayout& layer, const float* parameters,
-                                                          const float* direction) {
+                                                          const LayerLayout& layer, const Block& parameters,
+                                                          const Block& direction) {
   const at::Tensor gain = vector_view(layer, parameters, layer.norm_gain);
   const auto [n, mean, inverse] = at::native_layer_norm(x, {layer.out}, {}, {}, static_cast<double>(kLayerNormEpsilon));
   const at::Tensor dn = (dx - dx.mean(1, true) - n * (n * dx).mean(1, true)) * inverse;
@@ -99,7 +117,7 @@ class TowerModule : public torch::nn::Module {
 
   const LayerLayout& heads() const { return layouts_.back(); }
 
-  void bind(const float* parameters) {
+  void bind(const Block& parameters) {
     for (std::size_t l = 0; l < linears_.size(); ++l) {
       linears_[l]->weight.set_data(weight_view(layouts_[l], parameters));
       linears_[l]->bias.set_data(vector_view(layouts_[l], parameters, layouts_[l].bias));
@@ -112,7 +130,7 @@ class TowerModule : public torch::nn::Module {
   }
 
   // In the order of parameters().
-  void append_gradient_views(float* gradients, std::vector<at::Tensor>& views) const {
+  void append_gradient_views(const Block& gradients, std::vector<at::Tensor>& views) const {
     for (const LayerLayout& layout : layouts_) {
       views.push_back(weight_view(layout, gradients));
       views.push_back(vector_view(layout, gradients, layout.bias));
@@ -135,7 +153,7 @@ class TowerModule : public torch::nn::Module {
     return x;
   }
 
-  void update_statistics(int rows, float* parameters) const {
+  void update_statistics(int rows, const Block& parameters) const {
     for (std::size_t l = 0; l < layouts_.size(); ++l) {
       if (!batch_norms_[l]) continue;
       const LayerLayout& layout = layouts_[l];
@@ -147,7 +165,7 @@ class TowerModule : public torch::nn::Module {
 
  private:
   template <class Norm>
-  static void bind_norm(Norm& norm, const LayerLayout& layout, const float* parameters) {
+  static void bind_norm(Norm& norm, const LayerLayout& layout, const Block& parameters) {
     norm.weight.set_data(vector_view(layout, parameters, layout.norm_gain));
     norm.bias.set_data(vector_view(layout, parameters, layout.norm_bias));
   }
@@ -185,10 +203,10 @@ class BoundTowers {
     }
   }
 
-  void bind(const float* parameters) {
-    if (parameters == parameters_) return;
+  void bind(const Block& parameters) {
+    if (parameters.data == parameters_) return;
     for (const auto& tower : towers_) tower->bind(parameters);
-    parameters_ = parameters;
+    parameters_ = parameters.data;
   }
 
   std::vector<at::Tensor> forward(const at::Tensor& x, bool keep) const {
@@ -197,12 +215,12 @@ class BoundTowers {
     return outputs;
   }
 
-  void update_statistics(int rows, float* parameters) const {
+  void update_statistics(int rows, const Block& parameters) const {
     for (const auto& tower : towers_) tower->update_statistics(rows, parameters);
   }
 
   // Each tower's logical columns of a block [rows, output_stride].
-  std::vector<at::Tensor> output_views(const NetworkSpec& spec, const float* block, int rows) const {
+  std::vector<at::Tensor> output_views(const NetworkSpec& spec, const Block& block, int rows) const {
     std::vector<at::Tensor> views;
     int column = 0;
     for (const auto& tower : towers_) {
@@ -212,7 +230,7 @@ class BoundTowers {
     return views;
   }
 
-  std::vector<at::Tensor> gradient_views(float* gradients) const {
+  std::vector<at::Tensor> gradient_views(const Block& gradients) const {
     std::vector<at::Tensor> views;
     for (const auto& tower : towers_) tower->append_gradient_views(gradients, views);
     return views;
@@ -232,27 +250,61 @@ class BoundTowers {
   const float* parameters_ = nullptr;
 };
 
-at::Tensor input_tensor(const NetworkSpec& spec, NetworkInput input, int rows) {
-  if (spec.one_hot()) return at::from_blob(const_cast<std::int32_t*>(input.classes), {rows}, at::kInt);
-  return view_of(input.features, {rows, spec.input_size()}, {spec.input_stride(), 1});
+at::Tensor input_tensor(const NetworkSpec& spec, NetworkInput input, int rows, at::Device device) {
+  if (!spec.one_hot())
+    return Block{input.features, device}.view(0, {rows, spec.input_size()}, {spec.input_stride(), 1});
+  return at::for_blob(const_cast<std::int32_t*>(input.classes), {rows})
+      .options(at::TensorOptions(at::kInt).device(device))
+      .target_device(device)
+      .make_tensor();
 }
 
-void check_device(const Stream& stream) {
-  if (!stream.is_cuda()) return;
-  throw RuntimeError("network=torch: this LibTorch computes on the CPU only; use device=cpu or network=native");
-}
+// While it exists, LibTorch computes where a stream does: on its threads, or enqueuing on its CUDA stream from this
+// thread alone.
+class OnStream {
+ public:
+  explicit OnStream(const Stream& stream) {
+    if (!stream.is_cuda()) {
+      use_threads_of(stream);
+      return;
+    }
+#ifdef STAMPEDE_TORCH_CUDA
+    const auto index = static_cast<c10::DeviceIndex>(stream.device().index);
+    at::globalContext().lazyInitDevice(at::kCUDA);
+    guard_.emplace(c10::cuda::getStreamFromExternal(static_cast<cudaStream_t>(stream.handle()), index));
+    device_ = at::Device(at::kCUDA, index);
+    c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+#else
+    throw RuntimeError("network=torch: this LibTorch computes on the CPU only; use device=cpu or network=native");
+#endif
+  }
+  ~OnStream() { c10::AutogradState::get_tls_state().set_multithreading_enabled(multithreading_); }
+  OnStream(const OnStream&) = delete;
+  OnStream& operator=(const OnStream&) = delete;
 
-// LibTorch's thread count belongs to the calling thread's OpenMP state; inside a parallel region it uses one anyway.
-void use_threads_of(const Stream& stream) {
-  if (omp_in_parallel() || at::get_num_threads() == stream.threads()) return;
-  at::set_num_threads(stream.threads());
-}
+  at::Device device() const { return device_; }
+  Block block(const float* data) const { return {data, device_}; }
 
-// Calls work() and turns what LibTorch throws, a message with a stack trace, into one readable line.
+ private:
+  // LibTorch's thread count belongs to the calling thread's OpenMP state; inside a parallel region it uses one anyway.
+  static void use_threads_of(const Stream& stream) {
+    if (omp_in_parallel() || at::get_num_threads() == stream.threads()) return;
+    at::set_num_threads(stream.threads());
+  }
+
+  at::Device device_ = at::kCPU;
+  bool multithreading_ = c10::AutogradState::get_tls_state().get_multithreading_enabled();
+#ifdef STAMPEDE_TORCH_CUDA
+  std::optional<c10::cuda::CUDAStreamGuard> guard_;
+#endif
+};
+
+// Calls work(on) and turns what LibTorch throws, a message with a stack trace, into one readable line.
 template <class Work>
-void with_readable_errors(const Work& work) {
+void compute_on(const Stream& stream, const Work& work) {
   try {
-    work();
+    const OnStream on(stream);
+    work(on);
   } catch (const c10::Error& error) {
     throw RuntimeError(std::string("LibTorch: ") + error.what_without_backtrace());
   }
@@ -287,19 +339,17 @@ TorchNetwork::Workspace& TorchNetwork::workspace_of(const float* address) const 
 
 void TorchNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
                            float* workspace, float* outputs) const {
-  check_device(stream);
-  use_threads_of(stream);
-  with_readable_errors([&] {
+  compute_on(stream, [&](const OnStream& on) {
     Workspace& own = workspace_of(workspace);
     BoundTowers& towers = keep ? own.training : own.inference;
     const at::AutoGradMode gradient_mode(keep);
-    towers.bind(parameters);
+    towers.bind(on.block(parameters));
     const c10::InferenceMode inference_mode(!keep);
-    at::Tensor x = input_tensor(spec(), input, rows);
+    at::Tensor x = input_tensor(spec(), input, rows, on.device());
     if (keep && !spec().one_hot()) x.set_requires_grad(true);
     const std::vector<at::Tensor> results = towers.forward(x, keep);
-    const std::vector<at::Tensor> views = towers.output_views(spec(), outputs, rows);
-    std::fill_n(outputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().output_stride()), 0.0f);
+    const std::vector<at::Tensor> views = towers.output_views(spec(), on.block(outputs), rows);
+    on.block(outputs).clear(rows, spec().output_stride());
     for (std::size_t t = 0; t < results.size(); ++t) at::Tensor(views[t]).copy_(results[t].detach());
     if (!keep) return;
     own.input = x;
@@ -308,69 +358,64 @@ void TorchNetwork::forward(const Stream& stream, const float* parameters, Networ
 }
 
 void TorchNetwork::update_statistics(const Stream& stream, const float* workspace, int rows, float* parameters) const {
-  check_device(stream);
   if (!spec().has_batch_norm()) return;
-  with_readable_errors([&] {
+  compute_on(stream, [&](const OnStream& on) {
     const at::NoGradGuard no_gradient;
-    workspace_of(workspace).training.update_statistics(rows, parameters);
+    workspace_of(workspace).training.update_statistics(rows, on.block(parameters));
   });
 }
 
-void TorchNetwork::prepare_backward(const Stream& stream, const float*, float*) const { check_device(stream); }
+void TorchNetwork::prepare_backward(const Stream&, const float*, float*) const {}
 
 void TorchNetwork::backward(const Stream& stream, const float*, const float*, NetworkInput, int rows,
                             const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const {
-  check_device(stream);
-  use_threads_of(stream);
-  with_readable_errors([&] {
+  compute_on(stream, [&](const OnStream& on) {
     Workspace& own = workspace_of(workspace);
     if (own.outputs.empty()) throw RuntimeError("network=torch: backward without a forward that kept its graph");
     std::vector<at::Tensor> leaves, views;
     if (gradients != nullptr) {
       leaves = own.training.parameters();
-      views = own.training.gradient_views(gradients);
+      views = own.training.gradient_views(on.block(gradients));
     }
     const bool with_inputs = d_inputs != nullptr && !spec().one_hot();
     if (with_inputs) leaves.push_back(own.input);  // what is not listed costs nothing
     if (leaves.empty()) return;
-    const auto results =
-        torch::autograd::grad(own.outputs, leaves, own.training.output_views(spec(), d_outputs, rows), true, false);
+    const auto d_views = own.training.output_views(spec(), on.block(d_outputs), rows);
+    const auto results = torch::autograd::grad(own.outputs, leaves, d_views, true, false);
     const at::NoGradGuard no_gradient;
     for (std::size_t p = 0; p < views.size(); ++p) views[p].add_(results[p]);
-    if (with_inputs) {
-      std::fill_n(d_inputs, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().input_stride()), 0.0f);
-      view_of(d_inputs, {rows, spec().input_size()}, {spec().input_stride(), 1}).copy_(results.back());
-    }
+    if (!with_inputs) return;
+    on.block(d_inputs).clear(rows, spec().input_stride());
+    input_tensor(spec(), {d_inputs, nullptr}, rows, on.device()).copy_(results.back());
   });
 }
 
 void TorchNetwork::forward_tangent(const Stream& stream, const float* parameters, const float* direction,
                                    NetworkInput input, int rows, float*, float* tangents) const {
-  check_device(stream);
-  use_threads_of(stream);
   if (spec().has_batch_norm()) {
     throw RuntimeError("batch normalisation has no forward-mode derivative here; use layer_norm");
   }
-  with_readable_errors([&] {
+  compute_on(stream, [&](const OnStream& on) {
     const c10::InferenceMode inference_mode;
     const std::vector<LayerLayout>& layers = spec().layers();
-    std::fill_n(tangents, static_cast<std::size_t>(rows) * static_cast<std::size_t>(spec().output_stride()), 0.0f);
+    const Block from = on.block(parameters), along = on.block(direction);
+    on.block(tangents).clear(rows, spec().output_stride());
     at::Tensor x, dx;
     int column = 0;
     for (std::size_t l = 0; l < layers.size(); ++l) {
       const LayerLayout& layer = layers[l];
       if (l == 0 || layers[l - 1].tower != layer.tower) {
-        x = input_tensor(spec(), input, rows);
+        x = input_tensor(spec(), input, rows, on.device());
         dx.reset();
       }
-      const at::Tensor from_parameters = affine(x, layer, direction);
-      dx = dx.defined() ? from_parameters + at::linear(dx, weight_view(layer, parameters)) : from_parameters;
-      x = affine(x, layer, parameters);
-      if (layer.layer_norm) std::tie(x, dx) = normalized_with_tangent(x, dx, layer, parameters, direction);
+      const at::Tensor from_parameters = affine(x, layer, along);
+      dx = dx.defined() ? from_parameters + at::linear(dx, weight_view(layer, from)) : from_parameters;
+      x = affine(x, layer, from);
+      if (layer.layer_norm) std::tie(x, dx) = normalized_with_tangent(x, dx, layer, from, along);
       x = activated(x, layer.activation);
       dx = times_derivative(dx, x, layer.activation);
       if (l + 1 < layers.size() && layers[l + 1].tower == layer.tower) continue;
-      output_view(spec(), layer, tangents, rows, column).copy_(dx);
+      output_view(spec(), layer, on.block(tangents), rows, column).copy_(dx);
       column += layer.out_stride;
     }
   });

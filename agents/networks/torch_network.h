@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multi-layer perceptron of a spec computed by LibTorch's modules and differentiated by its autograd (CPU only).
+// The multi-layer perceptron of a spec computed by LibTorch's modules and differentiated by its autograd.
 #pragma once
 
 #include <memory>
@@ -15,9 +15,13 @@ namespace stampede {
 // float block, so the workspace's address names the graph that forward(keep = true) built, which lives here until the
 // next such call replaces it. Threads may share the object as long as each has its own workspace.
 //
-// Every call throws RuntimeError for a CUDA stream and for whatever LibTorch reports, such as a class out of range.
-// It computes on stream.threads() threads, on one inside a parallel region; unlike MlpNetwork's, the last bits of its
-// results may depend on threads, batch size and processor.
+// On a CPU it computes on stream.threads() threads, on one inside a parallel region; unlike MlpNetwork's, the last bits
+// of its results may depend on threads, batch size and processor. On CUDA (a build with STAMPEDE_TORCH_CUDA; else a
+// CUDA stream is a RuntimeError) everything is enqueued on the given stream by the calling thread, without waiting, so
+// a Graph can capture it. LibTorch's allocator hands memory that a call has freed only to later calls on the same
+// stream, and a captured graph runs once, before them; so captures need no memory pool of their own.
+//
+// Every call throws RuntimeError for whatever LibTorch reports, such as a class out of range.
 class TorchNetwork final : public Network {
  public:
   explicit TorchNetwork(NetworkSpec spec);

@@ -44,7 +44,11 @@ class FusedDqnRig {
     }
   }
 
-  void learn_stepwise(std::uint64_t update) { stepwise_->learn(stream_, *ring_, {update, kRate, kTemperature, kBeta}); }
+  // The target network moves in every second update.
+  static bool moves_target(std::uint64_t update) { return update % 2 == 1; }
+  void learn_stepwise(std::uint64_t update) {
+    stepwise_->learn(stream_, *ring_, {update, kRate, kTemperature, kBeta, moves_target(update)});
+  }
   int learn_fused(std::uint64_t update, const Schedule& schedule) {
     const RandomKey key{kSeed, update, Purpose::kReplaySample};
     PrioritizedSampler* const prioritized = learner_->prioritized();
@@ -57,7 +61,8 @@ class FusedDqnRig {
                            .indices = prioritized ? indices_.data() : nullptr,
                            .importance = prioritized ? importance_.data() : nullptr,
                            .priorities = prioritized ? priorities_.data() : nullptr,
-                           .temperature = config_.soft ? kTemperature : 0.0f},
+                           .temperature = config_.soft ? kTemperature : 0.0f,
+                           .target_tau = moves_target(update) ? config_.target_tau : 0.0f},
                           kRate);
     if (prioritized) prioritized->update(stream_, indices_.data(), priorities_.data(), config_.batch_size);
     return launches;
@@ -151,7 +156,7 @@ std::vector<DqnCase> all_cases() {
   return {with("plain", {.batch_size = 33}, 64, 2, 4),
           with("double, squared, 3 steps", {.batch_size = 257, .n_step = 3, .loss = TdLoss::kSquared, .double_q = true},
                64, 6, 3, 2),
-          with("dueling", {.batch_size = 31, .dueling = true}, 64, 3, 8),
+          with("dueling", {.batch_size = 31, .target_tau = 0.3f, .dueling = true}, 64, 3, 8),
           with("soft, dueling, double", {.batch_size = 33, .double_q = true, .dueling = true, .soft = true}, 64, 3, 2),
           with("prioritised", {.batch_size = 129, .prioritized = true}, 64, 2, 4),
           with("one row", {.batch_size = 1}, 128, 2, 1),
@@ -164,6 +169,7 @@ void expect_same(FusedDqnRig& expected, FusedDqnRig& rig, const std::string& whe
   EXPECT_NEAR(b.state()->gradient_norm, a.state()->gradient_norm, 1e-4f * a.state()->gradient_norm) << where;
   EXPECT_LT(distance(a.gradient_block(1), b.gradient_block(1)), 5e-5) << where;
   EXPECT_LT(distance(a.parameter_block(), b.parameter_block()), 5e-5) << where;
+  EXPECT_LT(distance(expected.stepwise().target_parameters(), rig.fused().target_parameters()), 5e-5) << where;
   if (!expected.stepwise().prioritized()) return;
   EXPECT_LT(distance(expected.stepwise().prioritized()->priorities(), rig.fused().prioritized()->priorities()), 1e-5);
 }
@@ -178,16 +184,16 @@ void expect_same_metrics(const DqnMetrics& expected, FusedDqnRig& rig, const std
   EXPECT_NEAR(mean(PriorityRowMetrics::kPriority), expected.mean_priority, 1e-5) << where;
 }
 
-// Target and online networks differ from the second update on.
+// Target and online networks differ in the second update, at whose end the target moves.
 TEST(FusedDqn, IsTheStepwiseUpdate) {
   for (const DqnCase& setup : all_cases()) {
     FusedDqnRig expected(setup);
-    for (std::uint64_t update = 0; update < 2; ++update) expected.learn_stepwise(update);
+    for (std::uint64_t update = 0; update < 3; ++update) expected.learn_stepwise(update);
     const DqnMetrics metrics = expected.stepwise_metrics();
     std::vector<float> first;
     for (const Schedule& schedule : some_schedules()) {
       FusedDqnRig rig(setup);
-      for (std::uint64_t update = 0; update < 2; ++update) EXPECT_EQ(rig.learn_fused(update, schedule), 3);
+      for (std::uint64_t update = 0; update < 3; ++update) EXPECT_EQ(rig.learn_fused(update, schedule), 3);
       const std::string where = setup.name + ", " + schedule.name();
       expect_same(expected, rig, where);
       expect_same_metrics(metrics, rig, where);
@@ -208,6 +214,18 @@ TEST(FusedDqn, ActsAsStepwise) {
       }
     }
   }
+}
+
+// The target moves towards parameters that a stopped learner keeps, as by update_target() after the update.
+TEST(FusedDqn, AFailedLearnersTargetStillFollows) {
+  FusedDqnRig rig({.name = "", .config = {.batch_size = 65, .target_tau = 0.5f}});
+  rig.learn_fused(0, {});
+  const float online = rig.fused().network().parameters()[0], before = rig.fused().target_parameters()[0];
+  ASSERT_NE(online, before);
+  rig.fused().network().state()->failed = 1;
+  rig.learn_fused(1, {});
+  EXPECT_EQ(rig.fused().network().parameters()[0], online);
+  EXPECT_EQ(rig.fused().target_parameters()[0], std::fmaf(0.5f, online - before, before));
 }
 
 TEST(FusedDqn, NonFiniteGradientFailsWithoutAStep) {

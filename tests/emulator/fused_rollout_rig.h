@@ -186,10 +186,14 @@ class RolloutSide {
             .records = records,
             .extra = extra,
             .extra_size = ring_->shape().extra_size,
+            .slots = case_.steps + 1,
+            .first_slot = 0,
             .environments = case_.environments,
             .steps = case_.steps,
             .first_row = static_cast<std::uint64_t>(ring_->head()),
             .seed = agent_->seed(),
+            .acts_on_head = true,
+            .head = FusedHead::kPolicy,
             .log_sigma = agent_->layout().log_sigma,
             .action = agent_->action()};
   }

@@ -247,6 +247,109 @@ TEST(GemmBlocks, EmbeddingBackwardWeightsAddsRowsInOrder) {
   }
 }
 
+// Each part's sums start from zero; parts are added in ascending order.
+Gradients plain_parts(GradientCase& data, int parts, const std::int32_t* classes) {
+  return data.run([&](const LinearBackwardWeights& op) {
+    const auto size = static_cast<std::size_t>((op.in + 1) * op.out_stride);
+    std::vector<std::vector<float>> sums;
+    for (int p = 0; p < parts; ++p) {
+      const RowPart part(op.rows, parts, p);
+      sums.emplace_back(size, 0.0f);
+      LinearBackwardWeights own = op;
+      own.x += part.begin * op.x_stride;
+      own.dy += part.begin * op.dy_stride;
+      own.dw = sums.back().data();
+      own.db = own.dw + op.in * op.out_stride;
+      own.rows = part.end - part.begin;
+      plain_backward_weights(own, classes ? classes + part.begin : nullptr);
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      const auto weights = static_cast<std::size_t>(op.in * op.out_stride);
+      float& place = i < weights ? op.dw[i] : op.db[i - weights];
+      for (const std::vector<float>& part : sums) place += part[i];
+    }
+  });
+}
+
+// launch(op): the first of the two launches.
+template <class Launch>
+Gradients emulate_parts(GradientCase& data, int parts, const Launch& launch) {
+  return data.run([&](LinearBackwardWeights op) {
+    const int weights = op.in * op.out_stride, size = weights + op.out_stride;
+    GuardedArray<float> scratch(static_cast<std::size_t>(parts * size), NAN);
+    op.scratch = scratch.data();
+    launch(op);
+    const AddParts add{op.scratch, parts, size, weights, op.dw, op.db};
+    for (int i = 0; i < size; ++i) add(i);
+  });
+}
+
+TEST(GemmBlocks, LongSumsInPartsAreAddedInOrder) {
+  for (const Shape& shape : kShapes) {
+    for (const int parts : {1, 2, 5}) {
+      GradientCase data{shape};
+      const Gradients expected = plain_parts(data, parts, nullptr);
+      for (const Schedule& schedule : simt::all_schedules()) {
+        const Gradients cuda = emulate_parts(data, parts, [&](const LinearBackwardWeights& op) {
+          const auto launch = [&]<class Tile>(Tile) {
+            const unsigned tiles = tile_count<Tile>(backward_weights_product(op));
+            simt::run(static_cast<unsigned>(parts) * tiles, Tile::kThreads, 0, schedule,
+                      PartialGradientKernel<Tile>{op, parts});
+          };
+          if (op.out_stride > NarrowGradientTile::kColumns) {
+            launch(WideGradientTile{});
+          } else {
+            launch(NarrowGradientTile{});
+          }
+        });
+        EXPECT_TRUE(same_gradients(cuda, expected)) << shape.rows << " in " << parts << " " << schedule.name();
+      }
+    }
+  }
+}
+
+TEST(GemmBlocks, EmbeddingGradientsInPartsAreAddedInOrder) {
+  for (const Shape& shape : kShapes) {
+    GradientCase data{shape};
+    std::vector<std::int32_t> classes;
+    for (int r = 0; r < shape.rows; ++r) classes.push_back(r * r % shape.in);
+    const Gradients expected = plain_parts(data, 3, classes.data());
+    for (const Schedule& schedule : simt::all_schedules()) {
+      const Gradients cuda = emulate_parts(data, 3, [&](const LinearBackwardWeights& op) {
+        simt::run(static_cast<unsigned>(3 * (op.in + 1)), EmbeddingGradientKernel::kThreads, 0, schedule,
+                  EmbeddingGradientKernel{op, classes.data(), 3});
+      });
+      EXPECT_TRUE(same_gradients(cuda, expected)) << shape.rows << " " << schedule.name();
+    }
+  }
+}
+
+// A free vector of parameters is a bias without inputs.
+TEST(GemmBlocks, BiasesWithoutInputsHaveATile) {
+  GradientCase data{{70, 0, 16}};
+  const Gradients expected = data.run([](const auto& op) { plain_backward_weights(op, nullptr); });
+  ASSERT_FALSE(same_bits(expected.biases, data.before.biases));
+  const Gradients cuda = data.run([&](const auto& op) {
+    emulate_product<WideGradientTile, NarrowGradientTile, true>(backward_weights_product(op), NoEpilogue{}, {});
+  });
+  EXPECT_TRUE(same_bits(cuda.biases, expected.biases));
+}
+
+TEST(GradientParts, AreOneForTilesOfACpuAndAllRowsTogether) {
+  EXPECT_EQ(gradient_parts(128), 1);
+  EXPECT_EQ(gradient_parts(1023), 1);
+  EXPECT_EQ(gradient_parts(1024), 2);
+  EXPECT_EQ(gradient_parts(1 << 16), 128);
+  EXPECT_EQ(gradient_parts(1 << 20), 128);
+  int next = 0;
+  for (int p = 0; p < 7; ++p) {
+    const RowPart part(257, 7, p);
+    EXPECT_EQ(part.begin, next);
+    next = part.end;
+  }
+  EXPECT_EQ(next, 257);
+}
+
 TEST(GemmBlocks, TransposePadsWithZeros) {
   for (const int in : {1, 17, 31}) {
     const int out = 5, out_stride = 16, in_stride = padded(in);

@@ -156,6 +156,35 @@ TEST(LayerNorm, PaddingStaysZeroAndEntersNothing) {
   }
 }
 
+// Gain and bias of a long batch on CUDA: parts of its rows, added in ascending order.
+TEST(LayerNorm, ColumnsInPartsAreAddedInOrder) {
+  const Shape shape{257, 31, 32};
+  constexpr int kParts = 5;
+  Passes whole(shape), cut(shape);
+  std::vector<float> gain = whole.d_gain.values(), bias = whole.d_bias.values();
+  for (int p = 0; p < kParts; ++p) {
+    const RowPart part(shape.rows, kParts, p);
+    for (std::size_t o = 0; o < gain.size(); ++o) {
+      float d_gain = 0.0f, d_bias = 0.0f;
+      for (std::size_t r = static_cast<std::size_t>(part.begin); r < static_cast<std::size_t>(part.end); ++r) {
+        const float dy = whole.dy.data()[r * 32 + o];
+        d_gain = std::fmaf(dy, whole.x.data()[r * 32 + o], d_gain);
+        d_bias += dy;
+      }
+      gain[o] += d_gain;
+      bias[o] += d_bias;
+    }
+  }
+  GuardedArray<float> scratch(static_cast<std::size_t>(2 * kParts * shape.stride), NAN);
+  LayerNormBackward op = cut.backward();
+  op.scratch = scratch.data();
+  for (int i = 0; i < kParts * shape.stride; ++i) LayerNormColumn{op, kParts}(i);
+  const AddParts add{op.scratch, kParts, 2 * shape.stride, shape.stride, op.d_gain, op.d_bias};
+  for (int i = 0; i < 2 * shape.stride; ++i) add(i);
+  EXPECT_TRUE(same_bits(cut.d_gain.values(), gain));
+  EXPECT_TRUE(same_bits(cut.d_bias.values(), bias));
+}
+
 TEST(LayerNorm, InferenceInPlaceGivesTheSameOutputs) {
   for (const Shape shape : kShapes) {
     Passes kept(shape), in_place(shape);

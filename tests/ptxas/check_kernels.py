@@ -34,12 +34,12 @@ class Usage:
 SKIPPED = 77
 
 
-def release_of(program):
-    return gpu_code.compiler_release(next(iter(gpu_code.ptx_modules(program)), ""))
+def version_of(program):
+    return gpu_code.ptx_version(next(iter(gpu_code.ptx_modules(program)), ""))
 
 
-def budgets_release():
-    match = re.search(r"CUDA (\S+)\.$", BUDGETS.read_text().splitlines()[0])
+def budgets_version():
+    match = re.search(r"PTX (\S+)\.$", BUDGETS.read_text().splitlines()[0])
     return match[1] if match else ""
 
 
@@ -106,10 +106,10 @@ def faults(found, budgets, exceptions):
             yield f"{pattern}: an exception ({what}) that no kernel needs"
 
 
-def write_budgets(found, release):
+def write_budgets(found, version):
     rows = [f"{kernel}\t{-(-usage.registers // REGISTER_STEP) * REGISTER_STEP}\t{usage.shared}"
             for kernel, usage in sorted(found.items())]
-    header = [f"# Written by {REMEDY}. For sm_{ARCHITECTURE} and CUDA {release}.", "# kernel\tregisters at most\tstatic shared bytes at most"]
+    header = [f"# Written by {REMEDY}. For sm_{ARCHITECTURE} and PTX {version}.", "# kernel\tregisters at most\tstatic shared bytes at most"]
     BUDGETS.write_text("\n".join(header + rows) + "\n")
 
 
@@ -136,9 +136,9 @@ def main(words):
     except gpu_code.NoDeviceCode as error:
         sys.exit(str(error))
     if "--write" in words:
-        write_budgets(found, release_of(words[0]))
-    elif release_of(words[0]) != budgets_release():
-        print(f"the budgets are for CUDA {budgets_release()}, this program is of {release_of(words[0])}: not compared")
+        write_budgets(found, version_of(words[0]))
+    elif version_of(words[0]) != budgets_version():
+        print(f"the budgets are for PTX {budgets_version()}, this program has {version_of(words[0])}: not compared")
         sys.exit(SKIPPED)
     budgets, exceptions = read_budgets(), read_exceptions()
     problems = list(faults(found, budgets, exceptions))

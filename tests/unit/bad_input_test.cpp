@@ -293,6 +293,17 @@ TEST_F(BadInput, TheFusedRolloutNeedsAGpu) {
       {{"train", "ppo", "CartPole-v1", "fused=true"}, 2, {"fused", "device=cuda"}},
       {{"train", "a2c", "Pendulum-v1", "precision=bf16"}, 2, {"precision", "device=cuda"}},
       {{"train", "trpo", "CartPole-v1", "precision=bf16", "fused=false"}, 2, {"precision", "fused=false"}},
+      {{"train", "dqn", "CartPole-v1", "precision=bf16"}, 2, {"precision", "device=cuda"}},
+      {{"train", "pqn", "CartPole-v1", "fused=true"}, 2, {"fused", "device=cuda"}},
+      {{"train", "pqn", "CartPole-v1", "precision=bf16"}, 2, {"precision"}},
+  });
+}
+
+TEST_F(BadInput, LibrariesThatComputeOnGpusOnly) {
+  expect_refusals({
+      {{"train", "ppo", "CartPole-v1", "gemm=cublas"}, 2, {"gemm", "device=cuda"}},
+      {{"train", "ppo", "CartPole-v1", "gemm=mkl"}, 2, {"gemm", "'mkl'", "cublas"}},
+      {{"train", "sac", "Pendulum-v1", "tf32=true"}, 2, {"tf32", "device=cuda"}},
   });
 }
 

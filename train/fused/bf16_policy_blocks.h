@@ -24,6 +24,7 @@ struct Bf16Policy {
   static constexpr int kTile = 16;  // inputs of a product
   static constexpr int kMostTiles = FusedNetwork::kWidest / kTile;
   static constexpr int kPitch = 12;  // words of a row in a warp's scratch
+  static constexpr bool kBootstraps = false;
   // One tile of outputs, and of observations with their remainders and the 1.
   static constexpr bool kFits = kOutputs <= 8 && (Shape::kOneHot || 2 * kObs + 1 <= kTile);
 
@@ -63,8 +64,8 @@ struct Bf16Policy {
         const int lane = e / 2 % 32;
         head[e] = pair_of(tower, 2, e / 64 * kTile + lane % 4 * 2 + e % 2 * 8, lane / 4);
       });
-      for_each_thread(columns2, [&](int e) { bias[e] = weight(tower.bias[1], e, network.hidden2); });
-      for_each_thread(8, [&](int e) { bias[columns2 + e] = weight(tower.bias[2], e, tower.stride[2]); });
+      for_each_thread(columns2, [&](int e) { bias[e] = weight(tower, tower.bias[1], e, network.hidden2); });
+      for_each_thread(8, [&](int e) { bias[columns2 + e] = weight(tower, tower.bias[2], e, tower.stride[2]); });
     }
   }
 
@@ -72,8 +73,8 @@ struct Bf16Policy {
   static DEVICE void for_each_thread(int count, const Work& work) {
     for (int e = static_cast<int>(threadIdx.x); e < count; e += static_cast<int>(blockDim.x)) work(e);
   }
-  DEVICE float weight(std::size_t row, int column, int width) const {
-    return column < width ? network.parameters[row + static_cast<std::size_t>(column)] : 0.0f;
+  static DEVICE float weight(const RolloutTower& tower, std::size_t row, int column, int width) {
+    return column < width ? tower.parameters[row + static_cast<std::size_t>(column)] : 0.0f;
   }
   // Weights of inputs k and k + 1 to one output; those beyond the layer are 0.
   DEVICE std::uint32_t pair_of(const RolloutTower& tower, int layer, int k, int column) const {
@@ -81,8 +82,8 @@ struct Bf16Policy {
     const int width = layer == 1 ? network.hidden2 : tower.stride[2];
     const std::size_t row = tower.weight[layer] + static_cast<std::size_t>(k * tower.stride[layer]);
     if (k >= in) return 0;  // widths are even
-    return pack_bf16(weight(row, column, width),
-                     weight(row + static_cast<std::size_t>(tower.stride[layer]), column, width));
+    return pack_bf16(weight(tower, row, column, width),
+                     weight(tower, row + static_cast<std::size_t>(tower.stride[layer]), column, width));
   }
   // The same for the first layer's inputs: observations, their remainders, 1.
   DEVICE std::uint32_t first_pair(const RolloutTower& tower, int k, int column) const {
@@ -93,23 +94,25 @@ struct Bf16Policy {
       const std::size_t row = input == 2 * kObs
                                   ? tower.bias[0]
                                   : tower.weight[0] + static_cast<std::size_t>(input % kObs * tower.stride[0]);
-      w[i] = weight(row, column, network.hidden1);
+      w[i] = weight(tower, row, column, network.hidden1);
     }
     return pack_bf16(w[0], w[1]);
   }
 
-  // outputs = [policy..., value] of this lane's environment.
-  DEVICE void evaluate(const float* weights, float* scratch, const Obs& obs, Outputs& outputs) const {
-    const auto* words = reinterpret_cast<const std::uint32_t*>(weights);
+  // Outputs of towers [first, last) for this lane's environment: the first one's head, and where a second one follows
+  // that one's value behind it.
+  DEVICE void evaluate(const float* weights, float* scratch, const Obs& obs, int first, int last,
+                       Outputs& outputs) const {
+    const auto* words = reinterpret_cast<const std::uint32_t*>(weights) + first * tower_size();
     auto* rows = reinterpret_cast<std::uint32_t*>(scratch);
     Fragment input[2] = {};
     if constexpr (!Shape::kOneHot) load_inputs(obs, rows, input);
-    for (int t = 0; t < network.towers; ++t, words += tower_size()) {
+    for (int t = first; t < last; ++t, words += tower_size()) {
       Fragment hidden[2][kMostTiles];
       first_layer(network.tower[t], words, obs, input, hidden);
       float head[2][4];
       remaining_layers(words + first_size(), hidden, head);
-      exchange_outputs(t, head, scratch, outputs);
+      exchange_outputs(t > first, head, scratch, outputs);
     }
   }
 
@@ -169,8 +172,8 @@ struct Bf16Policy {
       for (int n = 0; n < 2; ++n) {
         const int column = tile * kTile + 8 * n + lane_index() % 4 * 2;
         if (column >= network.hidden1) continue;
-        const float* const bias = network.parameters + tower.bias[0] + column;
-        const float* const w = network.parameters + tower.weight[0] + row * static_cast<std::size_t>(tower.stride[0]) +
+        const float* const bias = tower.parameters + tower.bias[0] + column;
+        const float* const w = tower.parameters + tower.weight[0] + row * static_cast<std::size_t>(tower.stride[0]) +
                                static_cast<std::size_t>(column);
         UNROLL
         for (int c = 0; c < 2; ++c) sums[r / 2][n][r % 2 * 2 + c] = bias[c] + w[c];
@@ -251,7 +254,7 @@ struct Bf16Policy {
   }
 
   // Every lane gets the outputs of its own environment.
-  DEVICE void exchange_outputs(int t, const float (&head)[2][4], float* scratch, Outputs& outputs) const {
+  DEVICE void exchange_outputs(bool critic, const float (&head)[2][4], float* scratch, Outputs& outputs) const {
     float* const to = scratch + lane_index() / 4 * kPitch + lane_index() % 4 * 2;
     UNROLL
     for (int m = 0; m < 2; ++m) {
@@ -260,7 +263,7 @@ struct Bf16Policy {
     }
     __syncwarp();
     const float* const row = scratch + lane_index() * kPitch;
-    if (t == 1) {
+    if (critic) {
       outputs[kPolicy] = row[0];
     } else {
       UNROLL

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "agents/normalizer.h"
+#include "kernels/layer_norm.h"
 #include "kernels/math.h"
 #include "train/fused/fused_network.h"
 #include "train/fused/rollout_shape.h"
@@ -25,7 +26,8 @@ struct Fp32Policy {
   // Columns of a product tile, and the pitch of activations [column, environment], which puts the rows of a tile into
   // different banks.
   static constexpr int kTile = 64, kPitch = 36;
-  static constexpr int kStretch = 4;  // steps of a sum that are unrolled; widths are multiples of it
+  static constexpr bool kBootstraps = true;  // what it says of a row may be stored
+  static constexpr int kStretch = 4;         // steps of a sum that are unrolled; widths are multiples of it
 
   FusedNetwork network;
 
@@ -33,13 +35,17 @@ struct Fp32Policy {
   // Rows of the first layer's weights that are staged: those of one-hot inputs stay in global memory.
   HD int inputs() const { return Shape::kOneHot ? 0 : Shape::kObsWords; }
   // Floats of one tower: first [inputs, hidden1] and its bias, second [hidden1, columns] and its bias, head [hidden2,
-  // kHeadStride] and its bias.
-  HD int tower_size() const {
+  // kHeadStride] and its bias; with normalisation, gain and bias of both hidden layers.
+  HD int norm_size() const { return network.normalized ? 2 * (network.hidden1 + network.hidden2) : 0; }
+  HD int layers_size() const {
     return (inputs() + 1) * network.hidden1 + (network.hidden1 + 1) * columns() + (network.hidden2 + 1) * kHeadStride;
   }
-  // Floats of a warp's activations: the first layer's, and the second's tile where it does not replace them.
+  HD int tower_size() const { return layers_size() + norm_size(); }
+  // Floats of a warp's activations: the first layer's, and the second's where they do not replace them: one tile, or
+  // all that a normalisation needs at once.
   HD int first_size() const { return (network.hidden1 > kTile ? network.hidden1 : kTile) * kPitch; }
-  HD int warp_size() const { return first_size() + (columns() > kTile ? kTile * kPitch : 0); }
+  HD int second_size() const { return (network.normalized ? columns() : kTile) * kPitch; }
+  HD int warp_size() const { return first_size() + (columns() > kTile ? second_size() : 0); }
   HD int weight_size() const { return network.towers * tower_size(); }
 
 #ifdef STAMPEDE_BLOCK_KERNELS
@@ -51,6 +57,7 @@ struct Fp32Policy {
       to = copy_rows(to, tower, 1, network.hidden1, network.hidden2, columns());
       copy_rows(to, tower, 2, network.hidden2, tower.stride[2] < kHeadStride ? tower.stride[2] : kHeadStride,
                 kHeadStride);
+      copy_norms(shared + layers_size(), tower);
     }
   }
 
@@ -62,38 +69,103 @@ struct Fp32Policy {
       const int column = layer == 1 ? place / kTile * kTile + tile_column(place % kTile) : place;
       const std::size_t from =
           row < in ? tower.weight[layer] + static_cast<std::size_t>(row * tower.stride[layer]) : tower.bias[layer];
-      to[e] = column < out ? network.parameters[from + static_cast<std::size_t>(column)] : 0.0f;
+      to[e] = column < out ? tower.parameters[from + static_cast<std::size_t>(column)] : 0.0f;
     }
     return to + (in + 1) * to_stride;
+  }
+  DEVICE void copy_norms(float* to, const RolloutTower& tower) const {
+    for (int l = 0; l < 2 && network.normalized; ++l) {
+      const int width = l == 0 ? network.hidden1 : network.hidden2;
+      for (int e = static_cast<int>(threadIdx.x); e < width; e += static_cast<int>(blockDim.x)) {
+        to[e] = tower.parameters[tower.norm_gain[l] + static_cast<std::size_t>(e)];
+        to[width + e] = tower.parameters[tower.norm_bias[l] + static_cast<std::size_t>(e)];
+      }
+      to += 2 * width;
+    }
   }
   // The column at a place of a staged tile: lane group g's first four columns g, g + 8, ... lie at 4 g, its last four
   // behind the first half.
   static DEVICE int tile_column(int place) { return place % 32 / 4 + 8 * (place / 32 * 4 + place % 4); }
 
-  // outputs = [policy..., value] of this lane's environment. First layer and head touch the lane's own activations
-  // only, so no lane waits between one head and the next first layer.
-  DEVICE void evaluate(const float* weights, float* activations, const Obs& obs, Outputs& outputs) const {
+  // Outputs of towers [first, last) for this lane's environment: the first one's head, and where a second one follows
+  // that one's value behind it. First layer, normalisation and head touch the lane's own activations only, so no lane
+  // waits between one head and the next first layer.
+  DEVICE void evaluate(const float* weights, float* activations, const Obs& obs, int first, int last,
+                       Outputs& outputs) const {
+    weights += first * tower_size();
     const int width = columns();
-    for (int t = 0; t < network.towers; ++t, weights += tower_size()) {
+    for (int t = first; t < last; ++t, weights += tower_size()) {
       const float* const second = weights + (inputs() + 1) * network.hidden1;
       const float* const head = second + (network.hidden1 + 1) * width;
       first_layer(network.tower[t], weights, obs, activations);
+      if (network.normalized) normalize(weights + layers_size(), network.hidden1, activations);
       __syncwarp();
-      start_head(t, head + network.hidden2 * kHeadStride, outputs);
+      start_head(t > first, head + network.hidden2 * kHeadStride, outputs);
       for (int column = 0; column < width; column += kTile) {
         float sums[8][8];
         multiply_tile(second + column, activations, sums);
-        UNROLL
-        for (float(&row)[8] : sums) activate_all(network.activation, row);
+        if (!network.normalized) {
+          UNROLL
+          for (float(&row)[8] : sums) activate_all(network.activation, row);
+        }
         float* tile = activations;
-        if (width > kTile) tile += first_size();
+        if (width > kTile) tile += first_size() + (network.normalized ? column * kPitch : 0);
         __syncwarp();  // where the tile replaces the first layer's values, all lanes have read those
         store_tile(sums, tile);
         __syncwarp();
-        const int left = network.hidden2 - column;
-        add_head(t, head + column * kHeadStride, tile, left < kTile ? left : kTile, outputs);
+        int begin = column, count = network.hidden2 - column < kTile ? network.hidden2 - column : kTile;
+        if (network.normalized) {
+          if (column + kTile < width) continue;
+          tile -= column * kPitch;
+          begin = 0;
+          count = network.hidden2;
+          normalize(weights + layers_size() + 2 * network.hidden1, count, tile);
+        }
+        add_head(t > first, head + begin * kHeadStride, tile, count, outputs);
       }
     }
+  }
+
+  // kernels/layer_norm.h for this lane's column of values [width, kPitch]: sixteen interleaved sums, joined by a tree.
+  // norm: gain [width], bias [width].
+  DEVICE void normalize(const float* norm, int width, float* values) const {
+    float* const x = values + lane_index();
+    const float share = 1.0f / static_cast<float>(width);
+    const float mean = sum_of(width, [&](int o, float sum) { return sum + x[o * kPitch]; }) * share;
+    const float squares = sum_of(width, [&](int o, float sum) {
+      const float d = x[o * kPitch] - mean;
+      return fused(d, d, sum);
+    });
+    const float inverse = 1.0f / square_root(fused(squares, share, kLayerNormEpsilon));
+    for (int o = 0; o < width; o += kStretch) {
+      float y[kStretch];
+      UNROLL
+      for (int k = 0; k < kStretch; ++k) {
+        y[k] = fused((x[(o + k) * kPitch] - mean) * inverse, norm[o + k], norm[width + o + k]);
+      }
+      activate_all(network.activation, y);
+      UNROLL
+      for (int k = 0; k < kStretch; ++k) x[(o + k) * kPitch] = y[k];
+    }
+  }
+
+  // add(o, sum) for o in [0, width), a multiple of 8.
+  template <class Add>
+  static DEVICE float sum_of(int width, const Add& add) {
+    constexpr int kHalf = 8;
+    float sums[2 * kHalf] = {};
+    for (int first = 0; first < width; first += 2 * kHalf) {
+      UNROLL
+      for (int k = 0; k < kHalf; ++k) sums[k] = add(first + k, sums[k]);
+      if (first + kHalf == width) break;
+      UNROLL
+      for (int k = kHalf; k < 2 * kHalf; ++k) sums[k] = add(first + k, sums[k]);
+    }
+    UNROLL
+    for (int k = 0; k < 8; ++k) sums[k] += sums[k + 8];
+    UNROLL
+    for (int k = 0; k < 4; ++k) sums[k] += sums[k + 4];
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
   }
 
   // This lane's column of activations [hidden1, kPitch], four at a time.
@@ -111,7 +183,7 @@ struct Fp32Policy {
       Pack<4> sum = load_pack(bias + j);
       if constexpr (Shape::kOneHot) {
         const std::size_t row = obs[0] * static_cast<std::size_t>(tower.stride[0]) + static_cast<std::size_t>(j);
-        const Pack<4> w = load_pack(network.parameters + tower.weight[0] + row);
+        const Pack<4> w = load_pack(tower.parameters + tower.weight[0] + row);
         UNROLL
         for (int c = 0; c < 4; ++c) sum.value[c] += w.value[c];
       } else {
@@ -122,7 +194,7 @@ struct Fp32Policy {
           for (int c = 0; c < 4; ++c) sum.value[c] = fused(x[k], w.value[c], sum.value[c]);
         }
       }
-      activate_all(network.activation, sum.value);
+      if (!network.normalized) activate_all(network.activation, sum.value);
       UNROLL
       for (int c = 0; c < 4; ++c) activations[(j + c) * kPitch + lane_index()] = sum.value[c];
     }
@@ -172,8 +244,8 @@ struct Fp32Policy {
     }
   }
 
-  DEVICE void start_head(int t, const float* bias, Outputs& outputs) const {
-    if (t == 1) {
+  static DEVICE void start_head(bool critic, const float* bias, Outputs& outputs) {
+    if (critic) {
       outputs[kPolicy] = bias[0];
     } else {
       UNROLL
@@ -182,12 +254,12 @@ struct Fp32Policy {
   }
 
   // columns: a multiple of kStretch.
-  DEVICE void add_head(int t, const float* w, const float* tile, int columns, Outputs& outputs) const {
+  static DEVICE void add_head(bool critic, const float* w, const float* tile, int columns, Outputs& outputs) {
     const float* x = tile + lane_index();
     for (int first = 0; first < columns; first += kStretch) {
       UNROLL
       for (int k = 0; k < kStretch; ++k, x += kPitch, w += kHeadStride) {
-        if (t == 1) {
+        if (critic) {
           outputs[kPolicy] = fused(*x, w[0], outputs[kPolicy]);
           continue;
         }

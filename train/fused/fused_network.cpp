@@ -16,14 +16,12 @@ bool fits(int width) { return width % 8 == 0 && width <= FusedNetwork::kWidest; 
 
 }  // namespace
 
-std::string fused_network_refusal(const ActorCritic& agent) {
-  const NetworkSpec& spec = agent.network().spec();
-  if (dynamic_cast<const MlpNetwork*>(&agent.network().network()) == nullptr) return "it needs network=native";
-  if (!agent.action().is_discrete() && agent.layout().continuous != ContinuousPolicy::kGaussian) {
-    return "of the distributions of continuous actions it has only gaussian";
-  }
+std::string fused_network_refusal(const TrainableNetwork& network, Precision precision) {
+  const NetworkSpec& spec = network.spec();
+  if (dynamic_cast<const MlpNetwork*>(&network.network()) == nullptr) return "it needs network=native";
   for (const LayerLayout& layer : spec.layers()) {
-    if (layer.normalized()) return "it has no normalisation of layers";
+    if (layer.batch_norm) return "it has no batch normalisation";
+    if (layer.layer_norm && precision == Precision::kBf16) return "in bf16 it has no normalisation of layers";
   }
   if (spec.layers().size() != static_cast<std::size_t>(3 * spec.tower_count())) return "it needs two hidden layers";
   if (!fits(spec.layers()[0].out) || !fits(spec.layers()[1].out)) {
@@ -32,23 +30,47 @@ std::string fused_network_refusal(const ActorCritic& agent) {
   return "";
 }
 
-FusedNetwork fused_network(const ActorCritic& agent) {
-  const NetworkSpec& spec = agent.network().spec();
+std::string fused_network_refusal(const ActorCritic& agent, Precision precision) {
+  if (!agent.action().is_discrete() && agent.layout().continuous != ContinuousPolicy::kGaussian) {
+    return "of the distributions of continuous actions it has only gaussian";
+  }
+  return fused_network_refusal(agent.network(), precision);
+}
+
+FusedNetwork fused_network(const TrainableNetwork& trainable) {
+  const NetworkSpec& spec = trainable.spec();
   const std::vector<LayerLayout>& layers = spec.layers();
   FusedNetwork network;
-  network.parameters = agent.network().parameters();
   network.towers = spec.tower_count();
   for (int t = 0; t < network.towers; ++t) {
+    RolloutTower& tower = network.tower[t];
+    tower.parameters = trainable.parameters();
     for (int l = 0; l < 3; ++l) {
       const LayerLayout& layer = layers[static_cast<std::size_t>(3 * t + l)];
-      network.tower[t].weight[l] = layer.weight;
-      network.tower[t].bias[l] = layer.bias;
-      network.tower[t].stride[l] = layer.out_stride;
+      tower.weight[l] = layer.weight;
+      tower.bias[l] = layer.bias;
+      tower.stride[l] = layer.out_stride;
+      if (l == 2) continue;
+      tower.norm_gain[l] = layer.norm_gain;
+      tower.norm_bias[l] = layer.norm_bias;
     }
   }
   network.hidden1 = layers[0].out;
   network.hidden2 = layers[1].out;
   network.activation = gemm_activation(layers[0].activation);
+  network.normalized = layers[0].layer_norm;
+  return network;
+}
+
+FusedNetwork with_target(FusedNetwork network, const float* target) {
+  network.tower[1] = network.tower[0];
+  network.tower[1].parameters = target;
+  network.towers = 2;
+  return network;
+}
+
+FusedNetwork fused_network(const ActorCritic& agent) {
+  FusedNetwork network = fused_network(agent.network());
   if (agent.observation_normalizer().enabled()) {
     network.mean = agent.observation_normalizer().mean();
     network.inverse = agent.observation_normalizer().inverse();

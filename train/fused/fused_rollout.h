@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "agents/losses/bootstrap.h"
 #include "kernels/device_limits.h"
 #include "kernels/space.h"
 #include "kernels/stream.h"
@@ -13,17 +14,50 @@
 
 namespace stampede {
 
-// What a rollout reads and writes, besides environments and network.
+// How environments choose by action values, row by row: epsilon-greedy, Boltzmann or both (agents/exploration.h), with
+// one epsilon, a spread of them, or final ones of the environments' own (agents/epsilon_greedy.h).
+struct FusedExploration {
+  static constexpr int kMostRows = 64;  // of one launch
+  struct Row {
+    float epsilon = 0.0f, spread = 0.0f, temperature = 0.0f;
+    float progress = 0.0f;  // towards final_epsilons
+  };
+
+  const float* final_epsilons = nullptr;  // [N] in device memory
+  float start = 0.0f;                     // of their schedule
+  Row row[kMostRows + 1] = {};            // and of acting on the head
+};
+
+// What a head of action values adds to a rollout.
+struct FusedValues {
+  bool dueling = false;
+  bool bootstraps =
+      false;  // QRolloutExtra::kBootstrap of every row is stored; the last network is the one that says it
+  BootstrapKind bootstrap = BootstrapKind::kMax;
+  bool first_is_chosen = false;  // the records of the first row hold its actions
+  FusedExploration exploration;
+};
+
+enum class FusedHead { kPolicy, kValues };
+
+// What a rollout reads and writes, besides environments and network. Slots are a ring's: behind the last follows the
+// first.
 struct FusedRows {
-  std::uint32_t* obs;      // [T + 1, N, D]; slot 0 is read
-  std::uint32_t* records;  // [T, N, record words]
-  float* extra;            // [T + 1, N, extra_size]; of the last slot the value
+  std::uint32_t* obs;      // [slots, N, D]; the first row's is read
+  std::uint32_t* records;  // [slots, N, record words]
+  float* extra;            // [slots, N, extra_size], null without
   int extra_size;
+  int slots, first_slot;
   int environments, steps;  // N, T
   std::uint64_t first_row;
-  std::uint64_t seed;      // of the agent
+  std::uint64_t seed;  // of the agent
+  // Whether the slot behind the last row is acted on: of a policy the value is stored, of action values action and
+  // bootstrap.
+  bool acts_on_head;
+  FusedHead head;
   const float* log_sigma;  // [A], Gaussian
   Space action;            // with its bounds
+  FusedValues values = {};
 };
 
 struct FusedLaunch {
@@ -34,9 +68,6 @@ struct FusedLaunch {
 // Two warps step an episode segment; as many blocks as multiprocessors before blocks grow. weights, warp: bytes of
 // shared memory of a block's weights and of each warp. grid = 0: does not fit.
 FusedLaunch fused_launch(std::size_t weights, std::size_t warp, int environments, const DeviceLimits& limits);
-
-// What the network computes in. kBf16: tensor cores, bf16 weights and activations, fp32 sums.
-enum class Precision { kFp32, kBf16 };
 
 class FusedRollout {
  public:
