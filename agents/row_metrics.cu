@@ -9,7 +9,8 @@
 namespace stampede {
 namespace {
 
-// CUDA has RowMetricsKernel. Rows go to eight sums in turn, which are added pairwise: a shape that vectorises and depends on the rows alone.
+// CUDA has RowMetricsKernel. Rows go to eight sums in turn, which are added pairwise: a shape that vectorises and
+// depends on the rows alone.
 struct AddMetricsOp {
   const float* metrics;
   int rows;
