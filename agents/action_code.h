@@ -22,10 +22,12 @@ struct ActionCode {
       record[0] = static_cast<std::uint32_t>(best);
       return;
     }
-    for (int j = 0; j < size; ++j) {
-      const float half = 0.5f * (high[j] - low[j]);
-      record[j] = float_bits(clamp(fused(half, coded[j], low[j] + half), low[j], high[j]));
-    }
+    for (int j = 0; j < size; ++j) write_dimension(j, coded[j], record);
+  }
+  // Dimension j of a box.
+  HD void write_dimension(int j, float coded, std::uint32_t* record) const {
+    const float half = 0.5f * (high[j] - low[j]);
+    record[j] = float_bits(clamp(fused(half, coded, low[j] + half), low[j], high[j]));
   }
 
   // What was executed, coded [size].

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/dqn_steps.h"
 
+#include "agents/atom_blocks.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -26,7 +27,23 @@ struct ActionValuesOp {
   HD void operator()(int r) const {
     const float* const row = outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(output_stride);
     float* const values = q + static_cast<std::size_t>(r) * static_cast<std::size_t>(stride);
-    for (int a = 0; a < heads.actions; ++a) values[a] = heads.mean(row, a);
+    for (int a = 0; a < heads.actions; ++a) values[a] = heads.value(row, a);
+  }
+};
+
+// The means of distributions; CUDA has AtomMeansKernel.
+struct AtomMeansOp {
+  ValueHeads heads;
+  const float* outputs;
+  int output_stride;
+  float* q;
+  int stride;
+
+  void operator()(int r) const {
+    const float* const row = outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(output_stride);
+    float* const values = q + static_cast<std::size_t>(r) * static_cast<std::size_t>(stride);
+    alignas(64) float z[kMaxAtoms];
+    for (int a = 0; a < heads.actions; ++a) values[a] = heads.mean(WholeRow{}, row, a, z);
   }
 };
 
@@ -39,7 +56,16 @@ void gather_actions(const Stream& stream, const RingView& ring, const std::int32
 
 void action_values(const Stream& stream, const ValueHeads& heads, const float* outputs, int output_stride, int rows,
                    float* q, int stride) {
-  for_each_index(stream, rows, ActionValuesOp{heads, outputs, output_stride, q, stride}, 64);
+  if (heads.distribution == ValueDistribution::kNone) {
+    return for_each_index(stream, rows, ActionValuesOp{heads, outputs, output_stride, q, stride});
+  }
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    return launch_blocks(stream, atom_blocks(rows * heads.actions), kAtomThreads, atom_scratch_bytes(1, heads.atoms()),
+                         AtomMeansKernel{heads, outputs, output_stride, rows, q, stride});
+  }
+#endif
+  for_each_index_on_cpu(stream, rows, AtomMeansOp{heads, outputs, output_stride, q, stride}, 64);
 }
 
 }  // namespace stampede

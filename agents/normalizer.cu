@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/normalizer.h"
 
+#include "agents/normalizer_blocks.h"
 #include "kernels/launch.h"
 
 namespace stampede {
 namespace {
 
 // Fixed, so that sums do not depend on threads or devices.
-constexpr int kPartials = 64;
+constexpr int kPartRows = 64;
+
+int parts_of(const RingShape& shape) {
+  return static_cast<int>((static_cast<std::int64_t>(shape.rows) * shape.environments + kPartRows - 1) / kPartRows);
+}
 
 struct ObservationPartialOp {
   RingView ring;
-  RunningMoments* partials;  // [kPartials, D]
+  RunningMoments* partials;  // [parts, D]
 
   HD void operator()(int task) const {
     const int features = ring.shape.obs_size;
@@ -19,7 +24,8 @@ struct ObservationPartialOp {
     const float* const obs = reinterpret_cast<const float*>(ring.obs);
     RunningMoments m{0.0, 0.0, 0.0};
     const auto rows = static_cast<std::int64_t>(ring.shape.rows) * ring.shape.environments;
-    for (std::int64_t r = part * rows / kPartials; r < (part + 1) * rows / kPartials; ++r) {
+    const std::int64_t begin = static_cast<std::int64_t>(part) * kPartRows;
+    for (std::int64_t r = begin; r < rows && r < begin + kPartRows; ++r) {
       const auto index = static_cast<std::size_t>(r);
       if (!(ring.flags(index) & kValid)) continue;
       const double x = obs[index * static_cast<std::size_t>(features) + static_cast<std::size_t>(feature)];
@@ -32,18 +38,26 @@ struct ObservationPartialOp {
   }
 };
 
-struct ObservationMergeOp {
-  const RunningMoments* partials;  // [kPartials, D]
-  RunningMoments* moments;         // [D]
-  int features;
+// CUDA has MergeMomentsKernel.
+struct MergeMomentsOp {
+  MomentsOfParts op;
 
-  HD void operator()(int feature) const {
-    for (int p = 0; p < kPartials; ++p) {
-      const RunningMoments& m = partials[p * features + feature];
-      moments[feature].merge(m.count, m.mean, m.squares);
-    }
+  void operator()(int quantity) const {
+    const auto q = static_cast<unsigned>(quantity);
+    const auto part = [&](std::size_t i) { return op.part(i, q); };
+    const RunningMoments all = reduce_chunk<MergeMoments>(part, 0, static_cast<std::size_t>(op.count));
+    op.moments[q] = MergeMoments::combine(op.moments[q], all);
   }
 };
+
+void merge_moments(const Stream& stream, const MomentsOfParts& op) {
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    return launch_blocks(stream, static_cast<unsigned>(op.quantities), kReduceLanes, 0, MergeMomentsKernel{op});
+  }
+#endif
+  for_each_index_on_cpu(stream, op.quantities, MergeMomentsOp{op}, 1);
+}
 
 struct ObservationFactorsOp {
   const RunningMoments* moments;
@@ -80,16 +94,6 @@ struct ReturnOp {
   }
 };
 
-struct ReturnMergeOp {
-  const RunningMoments* partials;
-  RunningMoments* moments;
-  int environments;
-
-  HD void operator()(int) const {
-    for (int i = 0; i < environments; ++i) moments->merge(partials[i].count, partials[i].mean, partials[i].squares);
-  }
-};
-
 struct ReturnScaleOp {
   const RunningMoments* moments;
   float* scale;
@@ -103,7 +107,7 @@ ObservationNormalizer::ObservationNormalizer(bool enabled, const RingShape& shap
     : enabled_(enabled && shape.obs_type == ObsType::kFloat32),
       size_(shape.obs_size),
       moments_(arena.take<RunningMoments>(static_cast<std::size_t>(size_))),
-      partials_(arena.take<RunningMoments>(static_cast<std::size_t>(kPartials * size_))),
+      partials_(arena.take<RunningMoments>(static_cast<std::size_t>(parts_of(shape) * size_))),
       mean_(arena.take<float>(static_cast<std::size_t>(size_))),
       inverse_(arena.take<float>(static_cast<std::size_t>(size_))) {}
 
@@ -115,8 +119,9 @@ void ObservationNormalizer::refresh(const Stream& stream) {
 
 void ObservationNormalizer::update(const Stream& stream, const RingView& ring) {
   if (!enabled_) return;
-  for_each_index(stream, kPartials * size_, ObservationPartialOp{ring, partials_.data}, 4);
-  for_each_index(stream, size_, ObservationMergeOp{partials_.data, moments_.data, size_});
+  const int parts = parts_of(ring.shape);
+  for_each_index(stream, parts * size_, ObservationPartialOp{ring, partials_.data}, 64);
+  merge_moments(stream, {partials_.data, parts, size_, moments_.data});
   refresh(stream);
 }
 
@@ -137,7 +142,7 @@ void RewardScaler::update(const Stream& stream, const RingView& ring, float gamm
   if (!enabled_) return;
   const int environments = ring.shape.environments;
   for_each_index(stream, environments, ReturnOp{ring, gamma, running_.data, partials_.data}, 64);
-  for_each_index(stream, 1, ReturnMergeOp{partials_.data, moments_.data, environments});
+  merge_moments(stream, {partials_.data, environments, 1, moments_.data});
   refresh(stream);
 }
 

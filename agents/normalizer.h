@@ -52,7 +52,7 @@ class ObservationNormalizer {
   bool enabled_;
   int size_;
   View<RunningMoments> moments_;   // [D]
-  View<RunningMoments> partials_;  // [kPartials, D]
+  View<RunningMoments> partials_;  // [parts of the rollout, D]
   View<float> mean_;               // [D]
   View<float> inverse_;            // [D]
 };

@@ -58,9 +58,7 @@ struct ActRows {
       words[0] = rng.below(static_cast<std::uint32_t>(code.size));
       return;
     }
-    float coded[kMaxSpaceSize];
-    for (int j = 0; j < code.size; ++j) coded[j] = rng.uniform(-1.0f, 1.0f);
-    code.write(coded, words);
+    for (int j = 0; j < code.size; ++j) code.write_dimension(j, rng.uniform(-1.0f, 1.0f), words);
   }
 };
 

@@ -64,18 +64,19 @@ struct ChooseContinuousOp {
     const float* const row =
         rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride);
     const float* const out = row + layout.policy_column;
-    float raw[kMaxSpaceSize];
+    std::uint32_t* const record =
+        rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
+    float* const extra =
+        rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
+    // What the policy draws stays where it is kept, or for a moment where its executed form goes.
+    float* const raw = extra ? extra + RolloutExtra::kAction : reinterpret_cast<float*>(record);
     Rng rng(key, static_cast<std::uint32_t>(i));
     if (greedy) policy.mode(out, raw);
     if (!greedy) policy.sample(out, rng, raw);
-    std::uint32_t* const record =
-        rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
     for (int k = 0; k < layout.action.size; ++k) {
       record[k] = float_bits(policy.executed(raw[k], layout.action.low[k], layout.action.high[k]));
     }
-    if (rows.extra == nullptr) return;
-    float* const extra = rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size);
-    for (int k = 0; k < layout.action.size; ++k) extra[RolloutExtra::kAction + k] = raw[k];
+    if (extra == nullptr) return;
     extra[RolloutExtra::kLogProb] = policy.log_prob(out, raw);
     extra[RolloutExtra::kValue] = row[layout.value_column];
   }

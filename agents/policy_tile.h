@@ -58,19 +58,30 @@ struct CategoricalLossOp {
   PolicyLossRows<Loss> rows;
 
   HD void operator()(int r) const {
-    constexpr int kMost = Actions > 0 ? Actions : kMaxActions;
-    const int n = Actions > 0 ? Actions : rows.layout.action.count;
     const int m = rows.tile.begin + r;
     const bool valid = rows.batch.valid[m] != 0;
-    float logits[kMost] = {}, d_logits[kMost], metrics[PolicyRowMetrics::kSize];
     const float* const out = rows.output(r) + rows.layout.policy_column;
-    for (int j = 0; j < n; ++j) logits[j] = out[j];
+    float* const d_out = rows.d_output(r) + rows.layout.policy_column;
     const PolicySample sample = rows.sample(m);
+    float metrics[PolicyRowMetrics::kSize];
+    if constexpr (Actions > 0) {
+      float logits[Actions], d_logits[Actions];
+      for (int j = 0; j < Actions; ++j) logits[j] = out[j];
+      differentiate(sample, logits, Actions, m, d_logits, metrics);
+      for (int j = 0; j < Actions; ++j) d_out[j] = valid ? d_logits[j] : 0.0f;
+    } else {
+      const int n = rows.layout.action.count;
+      differentiate(sample, out, n, m, d_out, metrics);
+      for (int j = 0; j < n; ++j) d_out[j] = valid ? d_out[j] : 0.0f;
+    }
+    rows.finish(r, valid, sample, metrics);
+  }
+
+ private:
+  HD void differentiate(const PolicySample& sample, const float* logits, int n, int m, float* d_logits,
+                        float* metrics) const {
     categorical_policy_gradient(rows.loss, sample, logits, n, rows.batch.action[m], rows.moments->divisor, d_logits,
                                 metrics);
-    float* const d_out = rows.d_output(r) + rows.layout.policy_column;
-    for (int j = 0; j < n; ++j) d_out[j] = valid ? d_logits[j] : 0.0f;
-    rows.finish(r, valid, sample, metrics);
   }
 };
 
@@ -82,16 +93,15 @@ struct GaussianLossOp {
     const int n = rows.layout.action.size;
     const int m = rows.tile.begin + r;
     const bool valid = rows.batch.valid[m] != 0;
-    float action[kMaxSpaceSize], d_means[kMaxSpaceSize], d_sigma[kMaxSpaceSize], metrics[PolicyRowMetrics::kSize];
-    for (int j = 0; j < n; ++j) action[j] = rows.batch.raw_action[j * rows.batch.stride + m];
-    const PolicySample sample = rows.sample(m);
-    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.layout.log_sigma,
-                             action, n, rows.moments->divisor, d_means, d_sigma, metrics);
-    float* const d_out = rows.d_output(r) + rows.layout.policy_column;
+    float* const d_means = rows.d_output(r) + rows.layout.policy_column;
     float* const d_log_sigma = rows.tile.d_log_sigma + r * 16;
+    const PolicySample sample = rows.sample(m);
+    float metrics[PolicyRowMetrics::kSize];
+    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.layout.log_sigma,
+                             rows.batch.raw(m), n, rows.moments->divisor, d_means, d_log_sigma, metrics);
     for (int j = 0; j < n; ++j) {
-      d_out[j] = valid ? d_means[j] : 0.0f;
-      d_log_sigma[j] = valid ? d_sigma[j] : 0.0f;
+      d_means[j] = valid ? d_means[j] : 0.0f;
+      d_log_sigma[j] = valid ? d_log_sigma[j] : 0.0f;
     }
     rows.finish(r, valid, sample, metrics);
   }
@@ -105,10 +115,9 @@ struct ContinuousLossOp {
   HD void operator()(int r) const {
     const int m = rows.tile.begin + r;
     const bool valid = rows.batch.valid[m] != 0;
-    float raw[kMaxSpaceSize], metrics[PolicyRowMetrics::kSize];
-    for (int j = 0; j < rows.layout.action.size; ++j) raw[j] = rows.batch.raw_action[j * rows.batch.stride + m];
+    float metrics[PolicyRowMetrics::kSize];
     const PolicySample sample = rows.sample(m);
-    continuous_policy_gradient(rows.loss, sample, policy, rows.output(r) + rows.layout.policy_column, raw,
+    continuous_policy_gradient(rows.loss, sample, policy, rows.output(r) + rows.layout.policy_column, rows.batch.raw(m),
                                valid ? rows.moments->divisor : 0.0f, rows.d_output(r) + rows.layout.policy_column,
                                metrics);
     rows.finish(r, valid, sample, metrics);

@@ -12,6 +12,14 @@
 namespace stampede {
 
 // A minibatch's rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
+
+// The continuous action of one row.
+struct RawAction {
+  const float* first;
+  int stride;
+  HD float operator[](int j) const { return first[j * stride]; }
+};
+
 struct RolloutBatch {
   std::uint32_t* obs = nullptr;    // [M, D], as in the ring
   std::int32_t* action = nullptr;  // [M], discrete
@@ -22,6 +30,8 @@ struct RolloutBatch {
   float* target = nullptr;         // [M], the return
   std::int32_t* valid = nullptr;   // [M], 0 or 1
   int stride = 0;                  // M, of raw_action's columns
+
+  HD RawAction raw(int m) const { return {raw_action + m, stride}; }
 
   static RolloutBatch take(const RingShape& shape, const Space& action, int rows, Arena& arena);
   // Without observations, for batches that read them in the ring.

@@ -9,13 +9,14 @@
 namespace stampede {
 namespace {
 
-// Rows go to eight sums in turn, which are added pairwise: a shape that vectorises and depends on the rows alone.
+// CUDA has RowMetricsKernel. Rows go to eight sums in turn, which are added pairwise: a shape that vectorises and
+// depends on the rows alone.
 struct AddMetricsOp {
   const float* metrics;
   int rows;
   double* totals;
 
-  HD void operator()(int k) const {
+  void operator()(int k) const {
     const float* const column = metrics + static_cast<std::size_t>(k) * static_cast<std::size_t>(rows);
     double sum[8] = {};
     int r = 0;
@@ -49,7 +50,7 @@ void add_row_metrics(const Stream& stream, const float* metrics, int rows, int w
                          RowMetricsKernel{metrics, rows, totals});
   }
 #endif
-  for_each_index(stream, width, AddMetricsOp{metrics, rows, totals});
+  for_each_index_on_cpu(stream, width, AddMetricsOp{metrics, rows, totals});
 }
 
 void add_group_metrics(const Stream& stream, double* groups, int count, int width, double* totals) {

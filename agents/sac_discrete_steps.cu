@@ -23,11 +23,13 @@ struct ActCategoricalOp {
   }
 };
 
-// The critics' smaller value of every action.
-HD void smaller_values(const CriticOutputs& q, int r, int actions, float* values) {
-  const float* const row = q.row(r);
-  for (int a = 0; a < actions; ++a) values[a] = row[smallest_critic(row + a, q.critics, q.stride) * q.stride + a];
-}
+// The critics' smaller value of every action of one row.
+struct SmallerValues {
+  const float* row;
+  int critics, stride;
+  HD float operator[](int a) const { return row[smallest_critic(row + a, critics, stride) * stride + a]; }
+};
+HD SmallerValues smaller_values(const CriticOutputs& q, int r) { return {q.row(r), q.critics, q.stride}; }
 
 struct ExpectedBootstrapOp {
   PolicyLogits policy;
@@ -36,9 +38,7 @@ struct ExpectedBootstrapOp {
   float* bootstrap;
 
   HD void operator()(int r) const {
-    float values[kMaxActions];
-    smaller_values(q, r, policy.actions, values);
-    bootstrap[r] = expected_soft_value(policy.row(r), values, policy.actions, *alpha);
+    bootstrap[r] = expected_soft_value(policy.row(r), smaller_values(q, r), policy.actions, *alpha);
   }
 };
 
@@ -63,12 +63,11 @@ struct DiscretePolicyOp {
 
   HD void operator()(int r) const {
     const int actions = tile.policy.actions;
-    float values[kMaxActions];
-    smaller_values(tile.q, r, actions, values);
     float* const d_logits = tile.d_logits + static_cast<std::size_t>(r) * static_cast<std::size_t>(tile.policy.stride);
     for (int j = actions; j < tile.policy.stride; ++j) d_logits[j] = 0.0f;
     float metrics[SacRowMetrics::kSize];
-    discrete_policy_gradient(tile.policy.row(r), values, actions, *tile.alpha, tile.weight, d_logits, metrics);
+    discrete_policy_gradient(tile.policy.row(r), smaller_values(tile.q, r), actions, *tile.alpha, tile.weight, d_logits,
+                             metrics);
     for (int k = 0; k < SacRowMetrics::kSize; ++k) tile.metrics[k * tile.rows + r] = metrics[k];
   }
 };

@@ -23,17 +23,15 @@ struct ActSquashedOp {
     Rng sample_rng({rows.seed, rows.row, Purpose::kAction}, static_cast<std::uint32_t>(i));
     Rng noise_rng({rows.seed, rows.row, Purpose::kExplorationNoise}, static_cast<std::uint32_t>(i));
     const bool ended = rows.ended_before(i);
-    float coded[kMaxSpaceSize];
     for (int j = 0; j < policy.size; ++j) {
       const float mean = row[policy.mean + j];
-      if (rows.mode == ActMode::kGreedy) {
-        coded[j] = tanh_of(mean);
-        continue;
+      float coded = tanh_of(mean);
+      if (rows.mode != ActMode::kGreedy) {
+        coded = sample_squashed(mean, row[policy.log_sigma + j], normal_of(sample_rng)).action;
+        if (rows.mode == ActMode::kExplore) coded += noise.next(i, j, ended, noise_rng);
       }
-      coded[j] = sample_squashed(mean, row[policy.log_sigma + j], normal_of(sample_rng)).action;
-      if (rows.mode == ActMode::kExplore) coded[j] += noise.next(i, j, ended, noise_rng);
+      rows.code.write_dimension(j, coded, rows.record_of(i));
     }
-    rows.code.write(coded, rows.record_of(i));
   }
 };
 

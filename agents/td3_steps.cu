@@ -35,12 +35,11 @@ struct ActDeterministicOp {
     }
     Rng rng({rows.seed, rows.row, Purpose::kExplorationNoise}, static_cast<std::uint32_t>(i));
     const bool ended = rows.ended_before(i);
-    float coded[kMaxSpaceSize];
     for (int j = 0; j < n; ++j) {
-      coded[j] = tanh_of(row[j]);
-      if (rows.mode == ActMode::kExplore) coded[j] += noise.next(i, j, ended, rng);
+      float coded = tanh_of(row[j]);
+      if (rows.mode == ActMode::kExplore) coded += noise.next(i, j, ended, rng);
+      rows.code.write_dimension(j, coded, rows.record_of(i));
     }
-    rows.code.write(coded, rows.record_of(i));
   }
 };
 

@@ -17,7 +17,7 @@ struct RowAccess {
   }
   HD float* d_output(int r) const { return tile.d_outputs + static_cast<std::size_t>(r * rows.stride); }
   HD bool valid(int r) const { return rows.batch.valid[tile.begin + r] != 0; }
-  HD float action(int r, int j) const { return rows.batch.raw_action[j * rows.batch.stride + tile.begin + r]; }
+  HD RawAction action(int r) const { return rows.batch.raw(tile.begin + r); }
   HD PolicySample sample(int r) const {
     const RolloutBatch& batch = rows.batch;
     const int m = tile.begin + r;
@@ -65,12 +65,11 @@ struct GaussianGradientOp {
 
   HD void operator()(int r) const {
     const int n = access.rows.action.size;
-    float action[kMaxSpaceSize], metrics[PolicyRowMetrics::kSize] = {};
-    for (int j = 0; j < n; ++j) action[j] = access.action(r, j);
+    float metrics[PolicyRowMetrics::kSize] = {};
     const PolicySample sample = access.sample(r);
     const float weight = access.valid(r) ? access.rows.moments->divisor : 0.0f;
-    gaussian_policy_gradient(loss, sample, access.rows.outputs + access.row(r), access.rows.log_sigma, action, n,
-                             weight, access.d_output(r), access.tile.d_log_sigma + r * 16, metrics);
+    gaussian_policy_gradient(loss, sample, access.rows.outputs + access.row(r), access.rows.log_sigma, access.action(r),
+                             n, weight, access.d_output(r), access.tile.d_log_sigma + r * 16, metrics);
     add_target_metrics(sample, metrics);
     access.store_metrics(r, metrics);
   }
@@ -120,7 +119,7 @@ struct GaussianMeasureOp {
     float metrics[PolicyRowMetrics::kSize] = {};
     float log_prob = 0.0f, entropy = 0.0f, kl = 0.0f;
     for (int j = 0; j < n; ++j) {
-      log_prob += gaussian_log_prob((access.action(r, j) - means[j]) * exp_of(-log_sigma[j]), log_sigma[j]);
+      log_prob += gaussian_log_prob((access.action(r)[j] - means[j]) * exp_of(-log_sigma[j]), log_sigma[j]);
       entropy += gaussian_entropy(log_sigma[j]);
       kl += gaussian_kl(old_means[j], access.rows.log_sigma[j], means[j], log_sigma[j]);
     }

@@ -34,48 +34,56 @@ struct ValueHeads {
     return dueling ? q + shift(row, 0) : q;
   }
   // The atoms of an action into z [padded], behind them `padding`.
-  HD void load(const float* row, int action, int padded, float padding, float* z) const {
+  template <class Lanes>
+  HD void load(const Lanes& lanes, const float* row, int action, int padded, float padding, float* z) const {
     const float* const own = row + column(action);
     const int n = support.atoms;
-    for (int k = 0; k < n; ++k) z[k] = own[k];
-    fill_atoms(z, n, padded, padding);
-    if (!dueling) return;
-    float sums[kMaxAtoms];
-    fill_atoms(sums, 0, padded, 0.0f);
+    if (!dueling) {
+      fill_atoms(lanes, z, n, padded, padding);
+      STAMPEDE_INDEPENDENT
+      for (int k = lanes.from(0); k < n; k += Lanes::kStep) z[k] = own[k];
+      return;
+    }
+    fill_atoms(lanes, z, 0, padded, 0.0f);
     for (int a = 0; a < actions; ++a) {
       const float* const advantages = row + column(a);
-      for (int k = 0; k < n; ++k) sums[k] += advantages[k];
+      STAMPEDE_INDEPENDENT
+      for (int k = lanes.from(0); k < n; k += Lanes::kStep) z[k] += advantages[k];
     }
     const float share = 1.0f / static_cast<float>(actions);
-    for (int k = 0; k < n; ++k) z[k] += row[k] - sums[k] * share;
+    STAMPEDE_INDEPENDENT
+    for (int k = lanes.from(0); k < n; k += Lanes::kStep) z[k] = own[k] + (row[k] - z[k] * share);
+    fill_atoms(lanes, z, n, padded, padding);
   }
   // Derivatives with respect to the row from those of one action's atoms: d_row must be zero before.
-  HD void spread(const float* d, int action, float weight, float* d_row) const {
+  template <class Lanes = WholeRow>
+  HD void spread(const float* d, int action, float weight, float* d_row, const Lanes& lanes = {}) const {
     const int n = support.atoms;
     if (dueling) {
       const float share = weight / static_cast<float>(actions);
-      for (int k = 0; k < n; ++k) d_row[k] = weight * d[k];
+      STAMPEDE_INDEPENDENT
+      for (int k = lanes.from(0); k < n; k += Lanes::kStep) d_row[k] = weight * d[k];
       for (int a = 0; a < actions; ++a) {
         float* const d_advantages = d_row + column(a);
-        for (int k = 0; k < n; ++k) d_advantages[k] = -share * d[k];
+        STAMPEDE_INDEPENDENT
+        for (int k = lanes.from(0); k < n; k += Lanes::kStep) d_advantages[k] = -share * d[k];
       }
     }
     float* const own = d_row + column(action);
-    for (int k = 0; k < n; ++k) own[k] = fused(weight, d[k], own[k]);
+    STAMPEDE_INDEPENDENT
+    for (int k = lanes.from(0); k < n; k += Lanes::kStep) own[k] = fused(weight, d[k], own[k]);
   }
-  // Expected return of an action, whatever the heads hold.
-  HD float mean(const float* row, int action) const {
-    if (distribution == ValueDistribution::kNone) return value(row, action);
-    const int padded = padded_atoms(support.atoms);
-    float z[kMaxAtoms];
+  // Expected return of an action from its distribution. z [padded] is scratch.
+  template <class Lanes>
+  HD float mean(const Lanes& lanes, const float* row, int action, float* z) const {
+    const int n = support.atoms, padded = padded_atoms(n);
     if (distribution == ValueDistribution::kQuantile) {
-      load(row, action, padded, 0.0f, z);
-      return mean_of_quantiles(z, support.atoms, padded);
+      load(lanes, row, action, padded, 0.0f, z);
+      return mean_of_quantiles(lanes, z, n, padded);
     }
-    float p[kMaxAtoms];
-    load(row, action, padded, kFarBelow, z);
-    softmax_of_atoms(z, support.atoms, padded, p);
-    return mean_of_support(support, p, padded);
+    load(lanes, row, action, padded, kFarBelow, z);
+    softmax_of_atoms(lanes, z, n, padded, z);
+    return mean_of_support(lanes, support, z, padded);
   }
 
   static constexpr float kFarBelow = -1e30f;  // as a logit: no probability

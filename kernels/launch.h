@@ -46,18 +46,10 @@ void run_index_range(int begin, int end, const F functor) {
   for (int i = begin; i < end; ++i) functor(i);
 }
 
-// functor(i) for i in [0, n), in any order; iterations must not depend on each other. `grain` indices make one CPU
-// task: smaller for heavier functors. Stream-ordered.
+// for_each_index() where CUDA has a block-cooperative kernel of its own: CPU streams only.
 template <class F>
-void for_each_index(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
+void for_each_index_on_cpu(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
   if (n <= 0) return;
-#ifdef __CUDACC__
-  if (stream.is_cuda()) {
-    index_kernel<<<grid_for(n, 256), 256, 0, static_cast<cudaStream_t>(stream.handle())>>>(n, functor);
-    CUDA_CHECK(cudaGetLastError());
-    return;
-  }
-#endif
   const int chunks = (n + grain - 1) / grain;
   if (stream.threads() == 1 || chunks == 1) return run_index_range(0, n, functor);
 #pragma omp parallel for schedule(static) num_threads(stream.threads())
@@ -65,6 +57,21 @@ void for_each_index(const Stream& stream, int n, const F& functor, int grain = k
     const int begin = c * grain;
     run_index_range(begin, begin + grain < n ? begin + grain : n, functor);
   }
+}
+
+// functor(i) for i in [0, n), in any order; iterations must not depend on each other. `grain` indices make one CPU
+// task: smaller for heavier functors. Stream-ordered.
+template <class F>
+void for_each_index(const Stream& stream, int n, const F& functor, int grain = kCpuChunk) {
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    if (n <= 0) return;
+    index_kernel<<<grid_for(n, 256), 256, 0, static_cast<cudaStream_t>(stream.handle())>>>(n, functor);
+    CUDA_CHECK(cudaGetLastError());
+    return;
+  }
+#endif
+  for_each_index_on_cpu(stream, n, functor, grain);
 }
 
 // functor(begin, end) over a partition of [0, n): ranges of at most `grain` <= kCpuChunk on a CPU, single indices on

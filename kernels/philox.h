@@ -11,6 +11,13 @@ namespace stampede {
 
 struct PhiloxBlock {
   std::uint32_t word[4];
+
+  // word[i & 3] by choices: an index would move the block from a kernel's registers to memory.
+  HD std::uint32_t at(std::uint32_t i) const {
+    const std::uint32_t low = i & 1 ? word[1] : word[0];
+    const std::uint32_t high = i & 1 ? word[3] : word[2];
+    return i & 2 ? high : low;
+  }
 };
 
 HD PhiloxBlock philox4x32(std::uint32_t c0, std::uint32_t c1, std::uint32_t c2, std::uint32_t c3, std::uint32_t k0,
@@ -82,11 +89,7 @@ struct RandomKey {
   }
   // One word per lane: four neighbouring lanes share a call.
   HD std::uint32_t lane_word(std::uint32_t index, std::uint32_t draw = 0) const {
-    const PhiloxBlock b = block(index >> 2, draw);
-    const std::uint32_t i = index & 3;
-    const std::uint32_t low = i & 1 ? b.word[1] : b.word[0];
-    const std::uint32_t high = i & 1 ? b.word[3] : b.word[2];
-    return i & 2 ? high : low;
+    return block(index >> 2, draw).at(index);
   }
 };
 
@@ -114,7 +117,7 @@ class Rng {
     const std::uint32_t slot = drawn_ & 3;
     if (slot == 0) block_ = key_.block(index_, drawn_ >> 2);
     ++drawn_;
-    return block_.word[slot];
+    return block_.at(slot);
   }
   HD float uniform() { return uniform_float(next_word()); }
   HD float uniform(float low, float high) { return low + (high - low) * uniform(); }

@@ -11,16 +11,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import expected_times
 import gpu_code
 import ptx
+from expected_times import CLOCK_HZ, LANES, MEMORY_BYTES_PER_S, SCHEDULERS, SMS, TENSOR_FLOP, WARP
 
 root = Path(__file__).resolve().parents[1]
-
-# Per SM and cycle, of sm_90 (CUDA C++ Programming Guide, arithmetic instructions), unless it says otherwise.
-SMS, CLOCK_HZ, MEMORY_BYTES_PER_S = 132, 1.98e9, 4.3e12  # bytes per second as others measured it; 4.8e12 is on paper
-WARPS_ISSUED, WARP = 4, 32
-LANES = {"fp32": 128, "int": 64, "special": 16, "fp64": 64, "memory": 32}
-TENSOR_FLOP = 4096 * 0.6  # bf16, dense; mma.sync reaches about 60 % of it
 
 FREE = {"ld.param", "ld.const", "bra", "ret", "exit", "call", "mov", "cvta", "bar", "pragma"}
 SPECIAL = ("sqrt", "rsqrt", "rcp", "ex2", "lg2", "sin", "cos", "tanh", "div")
@@ -147,7 +143,7 @@ def count(function, functions):
 def bounds(counts):
     """Passes per second that each part of the machine allows."""
     per_second = SMS * CLOCK_HZ
-    limits = {"issue": per_second * WARPS_ISSUED * WARP / counts["issued"] if counts["issued"] else None}
+    limits = {"issue": per_second * SCHEDULERS * WARP / counts["issued"] if counts["issued"] else None}
     for unit, lanes in LANES.items():
         limits[unit] = per_second * lanes / counts[unit] if counts[unit] else None
     limits["tensor"] = per_second * TENSOR_FLOP / counts["tensor"] if counts["tensor"] else None
@@ -156,16 +152,22 @@ def bounds(counts):
     return {k: v for k, v in limits.items() if v}
 
 
-def analyse(program):
-    """{kernel: what one pass of one thread costs, and its bounds}."""
-    rows = {}
+def kernels_of(program):
+    """(readable name, kernel, functions of its module)."""
     for text in gpu_code.ptx_modules(program):
         functions = ptx.parse(text)
         kernels = [f for f in functions.values() if f.is_kernel]
         names = gpu_code.readable_names(f.name for f in kernels)
         for kernel in kernels:
-            least, most, loops = count(kernel, functions)
-            rows[names[kernel.name]] = {"least": summary(least), "most": summary(most), "loops": loops}
+            yield names[kernel.name], kernel, functions
+
+
+def analyse(kernels):
+    """{kernel: what one pass of one thread costs, and its bounds}."""
+    rows = {}
+    for name, kernel, functions in kernels:
+        least, most, loops = count(kernel, functions)
+        rows[name] = {"least": summary(least), "most": summary(most), "loops": loops}
     return dict(sorted(rows.items()))
 
 
@@ -205,35 +207,18 @@ INTRODUCTION = f"""<!-- Written by tools/cost_model.py from the PTX of a build. 
 
 Counted in the PTX of every kernel: the instructions of one thread, and the bytes it reads and writes. No GPU is
 involved; these are upper bounds, on record before a measurement, for one NVIDIA H200: {SMS} SMs at {CLOCK_HZ / 1e9} GHz,
-{MEMORY_BYTES_PER_S / 1e12} TB/s, {WARPS_ISSUED} warp instructions per SM and cycle, {LANES['fp32']} fp32, {LANES['int']} integer and
+{MEMORY_BYTES_PER_S / 1e12} TB/s, {SCHEDULERS} warp instructions per SM and cycle, {LANES['fp32']} fp32, {LANES['int']} integer and
 {LANES['special']} special-function lanes.
 
 - One pass is one thread's work: one environment step, one row of a batch.
 - The first number is the shortest way through a kernel, such as a step that resets nothing, the second counts both
   sides of every branch. The bounds are of these two.
-- A loop counts as one pass through it, or as none on the shortest way (kernels marked *), so the bound of such a kernel
-  is to be divided by its number of passes.
+- In the tables of kernels a loop counts as one pass through it, or as none on the shortest way (kernels marked *), so the
+  bound of such a kernel is to be divided by its number of passes. Whole iterations count their loops.
 - Bytes are counted as if neighbouring threads touched neighbouring addresses and nothing came from a cache.
 - PTX is not machine code: ptxas removes and adds instructions. Latency and launches are not in the model; a launch costs
   some 2 to 5 microseconds, so a kernel on few rows never gets near its bound.
 """
-
-
-def forward_flop(inputs, width, outputs):
-    return 2 * (inputs * width + width * width + width * outputs)
-
-
-def iterations():
-    """CartPole, hidden layers of 64 and 64: floating-point work alone, at peak."""
-    fp32, tensor = 2 * LANES["fp32"] * SMS * CLOCK_HZ, TENSOR_FLOP * SMS * CLOCK_HZ
-    shared, apart = forward_flop(4, 64, 3), forward_flop(4, 64, 2) + forward_flop(4, 64, 1)
-    epochs = 4
-    cases = [("rollout, shared torso, fp32", shared, fp32), ("rollout, shared torso, bf16", shared, tensor),
-             ("rollout, two towers, fp32", apart, fp32), ("rollout, two towers, bf16", apart, tensor),
-             ("PPO, 4 epochs, shared torso, fp32", shared * (1 + 3 * epochs), fp32),
-             ("PPO, 4 epochs, two towers, fp32", apart * (1 + 3 * epochs), fp32)]
-    return ["| per environment step | FLOP | at most, steps per s |", "|---|---|---|",
-            *(f"| {name} | {flop:,} | {peak / flop / 1e9:.3g} G |" for name, flop, peak in cases)]
 
 
 def fused_table(rows):
@@ -242,15 +227,13 @@ def fused_table(rows):
     return "\n".join(lines)
 
 
-def document(rows):
+def document(rows, iterations):
     steps = {k: r for k, r in rows.items() if k.startswith("StepOp<")}
     fused = {k: r for k, r in rows.items() if FUSED.match(k)}
     rest = {k: r for k, r in rows.items() if k not in steps and k not in fused}
-    parts = [INTRODUCTION, "## Environment steps\n", table(steps)]
+    parts = [INTRODUCTION, iterations, "\n## Environment steps\n", table(steps)]
     if fused:
-        parts += ["\n## Fused kernels\n\nTheir work is in loops over steps, rows and layers, which this counts once, so bounds come from the\n"
-                  "networks' floating-point work: CartPole, hidden layers of 64 and 64, at the peak of the arithmetic used.\n",
-                  "\n".join(iterations()), "\nOne pass through every loop:\n", fused_table(fused)]
+        parts += ["\n## Fused kernels\n\nOne pass through every loop:\n", fused_table(fused)]
     return "\n".join(parts + ["\n## The others\n", table(rest)]) + "\n"
 
 
@@ -258,14 +241,16 @@ def main(words):
     if not words or words[0].startswith("-"):
         sys.exit(__doc__)
     try:
-        rows = analyse(words[0])
+        kernels = list(kernels_of(words[0]))
     except gpu_code.NoDeviceCode as error:
         sys.exit(str(error))
-    print(table(rows))
+    rows = analyse(kernels)
+    iterations = expected_times.section({name: kernel for name, kernel, _ in kernels}, classify)
+    print(table(rows), iterations, sep="\n\n")
     if "--write" in words:
-        (root / "docs/cost_model.md").write_text(document(rows))
+        (root / "docs/cost_model.md").write_text(document(rows, iterations))
         machine = {"sms": SMS, "clock_hz": CLOCK_HZ, "memory_bytes_per_s": MEMORY_BYTES_PER_S,
-                   "warp_instructions_per_sm_and_cycle": WARPS_ISSUED, "lanes_per_sm": LANES}
+                   "warp_instructions_per_sm_and_cycle": SCHEDULERS, "lanes_per_sm": LANES}
         lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
         text = f'{{"machine": {json.dumps(machine)},\n "kernels": {{\n{lines}\n}}}}'
         (root / "bench/results/cost_model.json").write_text(text + "\n")

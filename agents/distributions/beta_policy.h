@@ -42,7 +42,8 @@ struct BetaPolicy {
     }
   }
   HD float executed(float raw, float low, float high) const { return clamp(fused(high - low, raw, low), low, high); }
-  HD float log_prob(const float* outputs, const float* raw) const {
+  template <class Raw>
+  HD float log_prob(const float* outputs, const Raw& raw) const {
     float sum = 0.0f;
     for (int k = 0; k < size; ++k) {
       const float a = shape(outputs, k), b = shape(outputs, size + k);
@@ -50,7 +51,8 @@ struct BetaPolicy {
     }
     return sum;
   }
-  HD float entropy(const float* outputs, const float* /*raw*/) const {
+  template <class Raw>
+  HD float entropy(const float* outputs, const Raw& /*raw*/) const {
     float sum = 0.0f;
     for (int k = 0; k < size; ++k) {
       const float a = shape(outputs, k), b = shape(outputs, size + k);
@@ -59,7 +61,8 @@ struct BetaPolicy {
     return sum;
   }
   // Of d_log_prob * log_prob + d_entropy * entropy.
-  HD void gradient(const float* outputs, const float* raw, float d_log_prob, float d_entropy, float* d_outputs) const {
+  template <class Raw>
+  HD void gradient(const float* outputs, const Raw& raw, float d_log_prob, float d_entropy, float* d_outputs) const {
     for (int k = 0; k < size; ++k) {
       const float a = shape(outputs, k), b = shape(outputs, size + k);
       const float both = digamma(a + b), spread = (a + b - 2.0f) * trigamma(a + b);

@@ -23,7 +23,8 @@ struct MultiCategoricalPolicy {
   HD float executed(float raw, float low, float high) const {
     return clamp(fused((high - low) / static_cast<float>(bins - 1), raw, low), low, high);
   }
-  HD float log_prob(const float* outputs, const float* raw) const {
+  template <class Raw>
+  HD float log_prob(const float* outputs, const Raw& raw) const {
     float sum = 0.0f;
     for (int k = 0; k < size; ++k) {
       const float* const logits = outputs + k * bins;
@@ -31,7 +32,8 @@ struct MultiCategoricalPolicy {
     }
     return sum;
   }
-  HD float entropy(const float* outputs, const float* /*raw*/) const {
+  template <class Raw>
+  HD float entropy(const float* outputs, const Raw& /*raw*/) const {
     float sum = 0.0f;
     for (int k = 0; k < size; ++k) {
       const float* const logits = outputs + k * bins;
@@ -40,7 +42,8 @@ struct MultiCategoricalPolicy {
     return sum;
   }
   // Of d_log_prob * log_prob + d_entropy * entropy.
-  HD void gradient(const float* outputs, const float* raw, float d_log_prob, float d_entropy, float* d_outputs) const {
+  template <class Raw>
+  HD void gradient(const float* outputs, const Raw& raw, float d_log_prob, float d_entropy, float* d_outputs) const {
     for (int k = 0; k < size; ++k) {
       const float* const logits = outputs + k * bins;
       const float normalizer = log_sum_exp(logits, bins), h = categorical_entropy(logits, bins, normalizer);

@@ -17,14 +17,19 @@ struct SquashedGaussianPolicy {
   HD float executed(float raw, float low, float high) const {
     return clamp(fused(0.5f * (high - low), tanh_of(raw), 0.5f * (high + low)), low, high);
   }
-  HD float log_prob(const float* outputs, const float* raw) const {
+  template <class Raw>
+  HD float log_prob(const float* outputs, const Raw& raw) const {
     float sum = gaussian.log_prob(outputs, raw);
     for (int k = 0; k < gaussian.size; ++k) sum -= log_tanh_slope(raw[k]);
     return sum;
   }
-  HD float entropy(const float* outputs, const float* raw) const { return -log_prob(outputs, raw); }
+  template <class Raw>
+  HD float entropy(const float* outputs, const Raw& raw) const {
+    return -log_prob(outputs, raw);
+  }
   // The entropy moves with the sample at fixed noise (reparameterisation): d H = d(log sigma) - 2 tanh(u) du.
-  HD void gradient(const float* outputs, const float* raw, float d_log_prob, float d_entropy, float* d_outputs) const {
+  template <class Raw>
+  HD void gradient(const float* outputs, const Raw& raw, float d_log_prob, float d_entropy, float* d_outputs) const {
     gaussian.gradient(outputs, raw, d_log_prob, d_entropy, d_outputs);
     for (int k = 0; k < gaussian.size; ++k) {
       const float d_u = -2.0f * tanh_of(raw[k]) * d_entropy;

@@ -26,7 +26,8 @@ struct StateGaussianPolicy {
     for (int k = 0; k < size; ++k) raw[k] = outputs[k];
   }
   HD float executed(float raw, float low, float high) const { return clamp(raw, low, high); }
-  HD float log_prob(const float* outputs, const float* raw) const {
+  template <class Raw>
+  HD float log_prob(const float* outputs, const Raw& raw) const {
     float sum = 0.0f;
     for (int k = 0; k < size; ++k) {
       const float log_s = log_sigma(outputs, k);
@@ -34,13 +35,15 @@ struct StateGaussianPolicy {
     }
     return sum;
   }
-  HD float entropy(const float* outputs, const float* /*raw*/) const {
+  template <class Raw>
+  HD float entropy(const float* outputs, const Raw& /*raw*/) const {
     float sum = 0.0f;
     for (int k = 0; k < size; ++k) sum += gaussian_entropy(log_sigma(outputs, k));
     return sum;
   }
   // Of d_log_prob * log_prob + d_entropy * entropy.
-  HD void gradient(const float* outputs, const float* raw, float d_log_prob, float d_entropy, float* d_outputs) const {
+  template <class Raw>
+  HD void gradient(const float* outputs, const Raw& raw, float d_log_prob, float d_entropy, float* d_outputs) const {
     for (int k = 0; k < size; ++k) {
       const float unclipped = initial_log_sigma + outputs[size + k], log_s = log_sigma(outputs, k);
       const float inverse = exp_of(-log_s), z = (raw[k] - outputs[k]) * inverse;

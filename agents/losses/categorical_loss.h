@@ -17,28 +17,53 @@ struct Support {
 };
 
 // sum_k p_k z_k for p [padded] with zero padding.
-HD float mean_of_support(const Support& support, const float* p, int padded) {
-  float products[kMaxAtoms];
-  for (int k = 0; k < padded; ++k) products[k] = p[k] * support.atom(k);
-  return sum_of_atoms(products, padded);
+template <class Lanes>
+HD float mean_of_support(const Lanes& lanes, const Support& support, const float* p, int padded) {
+  return lanes.reduce(padded, AddAtoms{}, [&](int k) { return p[k] * support.atom(k); });
 }
 
-// Adds `weight` times the projection of p's atoms, moved to reward + discount z_k, to m [atoms]. Mass lands on the two
-// neighbours of where it falls, beyond the ends on the last atom: nothing is lost, on an integer position neither.
-HD void add_projection(const Support& support, const float* p, int padded, float reward, float discount, float weight,
-                       float* m) {
-  const float scale = 1.0f / support.spacing();
-  const float first = (fused(discount, support.v_min, reward) - support.v_min) * scale;
-  const float last = static_cast<float>(support.atoms - 1);
-  int lower[kMaxAtoms];
-  float below[kMaxAtoms], above[kMaxAtoms], below_sums[kMaxAtoms], above_sums[kMaxAtoms];
-  for (int k = 0; k < padded; ++k) {
-    const float position = clamp(fused(discount, static_cast<float>(k), first), 0.0f, last);
+// Where the atoms of a distribution fall after z -> reward + discount z: beyond the ends on the last atom.
+class Shift {
+ public:
+  HD Shift(const Support& support, float reward, float discount)
+      : discount_(discount),
+        first_((fused(discount, support.v_min, reward) - support.v_min) * (1.0f / support.spacing())),
+        last_(static_cast<float>(support.atoms - 1)) {}
+
+  // In units of atoms; never falls as k grows.
+  HD float position(int k) const { return clamp(fused(discount_, static_cast<float>(k), first_), 0.0f, last_); }
+  // The lower of the two neighbours that share a position's mass.
+  HD float lower(float position) const {
     const float floor = floor_of(position);
-    const float start = floor < last ? floor : last - 1.0f;
+    return floor < last_ ? floor : last_ - 1.0f;
+  }
+
+ private:
+  float discount_, first_, last_;
+};
+
+// What the neighbours below and above a position get of an atom's mass, by how far they are from it.
+struct SharedMass {
+  float below, above;
+};
+HD SharedMass share_mass(float mass, float position, float lower) {
+  return {mass * (lower + 1.0f - position), mass * (position - lower)};
+}
+
+// Adds `weight` times the projection of p's atoms, moved to reward + discount z_k, to m [atoms]. Nothing of the mass is
+// lost; on an integer position the neighbours get none. the sums [padded] are scratch.
+HD void add_projection(const WholeRow& /*lanes*/, const Support& support, const float* p, int padded, float reward,
+                       float discount, float weight, float* below_sums, float* above_sums, float* m) {
+  const Shift shift(support, reward, discount);
+  int lower[kMaxAtoms];
+  float below[kMaxAtoms], above[kMaxAtoms];
+  STAMPEDE_INDEPENDENT
+  for (int k = 0; k < padded; ++k) {
+    const float position = shift.position(k), start = shift.lower(position);
+    const SharedMass mass = share_mass(weight * p[k], position, start);
     lower[k] = static_cast<int>(start);
-    above[k] = weight * p[k] * (position - start);
-    below[k] = weight * p[k] * (start + 1.0f - position);
+    above[k] = mass.above;
+    below[k] = mass.below;
     below_sums[k] = above_sums[k] = 0.0f;
   }
   // Two arrays, because neighbouring atoms would otherwise wait for each other's sums.
@@ -47,24 +72,23 @@ HD void add_projection(const Support& support, const float* p, int padded, float
     above_sums[lower[k]] += above[k];
   }
   m[0] += below_sums[0];
+  STAMPEDE_INDEPENDENT
   for (int k = 1; k < support.atoms; ++k) m[k] += below_sums[k] + above_sums[k - 1];
 }
 
 // Cross-entropy of the taken action's logits z with the projected target m, both [padded] (m's padding zero, z's far
 // below). Writes d(loss)/d(logits) = softmax(z) - m to d [padded]. Returns KL(m || softmax(z)), the cross-entropy less
 // the entropy of m, which no prediction can remove.
-HD float categorical_gradient(const Support& support, const float* z, const float* m, int padded, float* d,
-                              float* metrics) {
+template <class Lanes>
+HD float categorical_gradient(const Lanes& lanes, const Support& support, const float* z, const float* m, int padded,
+                              float* d, float* metrics) {
   constexpr float kTiny = 1e-30f;  // 0 log 0 = 0
-  float p[kMaxAtoms], cross[kMaxAtoms], negative_entropy[kMaxAtoms];
-  const float normalizer = softmax_of_atoms(z, support.atoms, padded, p);
-  for (int k = 0; k < padded; ++k) {
-    cross[k] = m[k] * (normalizer - z[k]);
-    d[k] = p[k] - m[k];
-  }
-  for (int k = 0; k < padded; ++k) negative_entropy[k] = m[k] * log_of(m[k] + kTiny);
-  const float q = mean_of_support(support, p, padded), target = mean_of_support(support, m, padded);
-  const float loss = sum_of_atoms(cross, padded), kl = loss + sum_of_atoms(negative_entropy, padded);
+  const float normalizer = softmax_of_atoms(lanes, z, support.atoms, padded, d);
+  const float q = mean_of_support(lanes, support, d, padded), target = mean_of_support(lanes, support, m, padded);
+  STAMPEDE_INDEPENDENT
+  for (int k = lanes.from(0); k < padded; k += Lanes::kStep) d[k] -= m[k];
+  const float loss = lanes.reduce(padded, AddAtoms{}, [&](int k) { return m[k] * (normalizer - z[k]); });
+  const float kl = loss + lanes.reduce(padded, AddAtoms{}, [&](int k) { return m[k] * log_of(m[k] + kTiny); });
   set_row_metrics(loss, q, target, metrics);
   return kl > 0.0f ? kl : 0.0f;
 }

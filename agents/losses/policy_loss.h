@@ -49,10 +49,10 @@ HD void categorical_policy_gradient(const Loss& loss, const PolicySample& sample
   }
 }
 
-// Gradient with respect to means [n] and to the state-independent log sigma [n] of a diagonal Gaussian.
-template <class Loss>
+// action [n]. Gradient with respect to means [n] and to the state-independent log sigma [n] of a diagonal Gaussian.
+template <class Loss, class Action>
 HD void gaussian_policy_gradient(const Loss& loss, const PolicySample& sample, const float* means,
-                                 const float* log_sigma, const float* action, int n, float weight, float* d_means,
+                                 const float* log_sigma, const Action& action, int n, float weight, float* d_means,
                                  float* d_log_sigma, float* metrics) {
   float log_prob = 0.0f, entropy = 0.0f;
   for (int j = 0; j < n; ++j) {
@@ -70,9 +70,9 @@ HD void gaussian_policy_gradient(const Loss& loss, const PolicySample& sample, c
 }
 
 // Gradient with respect to the outputs of any distribution whose parameters are all outputs (agents/distributions/).
-template <class Loss, class Policy>
+template <class Loss, class Policy, class Raw>
 HD void continuous_policy_gradient(const Loss& loss, const PolicySample& sample, const Policy& policy,
-                                   const float* outputs, const float* raw, float weight, float* d_outputs,
+                                   const float* outputs, const Raw& raw, float weight, float* d_outputs,
                                    float* metrics) {
   const float d_log_prob = surrogate_gradient(loss, sample, policy.log_prob(outputs, raw), metrics);
   metrics[PolicyRowMetrics::kEntropy] = policy.entropy(outputs, raw);

@@ -9,7 +9,8 @@
 namespace stampede {
 
 // V(s) = sum_a pi(a | s) (q[a] - alpha log pi(a | s)), equation 10; q [n] the critics' smaller values.
-HD float expected_soft_value(const float* logits, const float* q, int n, float alpha) {
+template <class Values>
+HD float expected_soft_value(const float* logits, const Values& q, int n, float alpha) {
   const float normalizer = log_sum_exp(logits, n);
   float value = 0.0f;
   for (int a = 0; a < n; ++a) {
@@ -21,8 +22,9 @@ HD float expected_soft_value(const float* logits, const float* q, int n, float a
 
 // L = sum_a pi(a | s) (alpha log pi(a | s) - q[a]), equation 12: d_logits[j] = weight pi_j (alpha log pi_j - q_j - L).
 // The log-probability in the metrics is its expectation.
-HD void discrete_policy_gradient(const float* logits, const float* q, int n, float alpha, float weight, float* d_logits,
-                                 float* metrics) {
+template <class Values>
+HD void discrete_policy_gradient(const float* logits, const Values& q, int n, float alpha, float weight,
+                                 float* d_logits, float* metrics) {
   const float normalizer = log_sum_exp(logits, n);
   float loss = 0.0f, log_prob = 0.0f, value = 0.0f;
   for (int a = 0; a < n; ++a) {

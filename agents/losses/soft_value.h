@@ -41,13 +41,16 @@ HD int sample_boltzmann(const float* q, int actions, float temperature, float u)
 class NextPolicy {
  public:
   HD NextPolicy(const float* q, int actions, float temperature)
-      : q_(q), temperature_(temperature), inverse_(temperature > 0.0f ? 1.0f / temperature : 0.0f) {
+      : q_(q), actions_(actions), temperature_(temperature), inverse_(temperature > 0.0f ? 1.0f / temperature : 0.0f) {
     greedy_ = argmax(q, actions);
     value_ = temperature > 0.0f ? soft_value(q, actions, temperature) : 0.0f;
   }
 
   HD bool soft() const { return temperature_ > 0.0f; }
   HD int greedy() const { return greedy_; }
+  // The actions choice(0), choice(1), ... that may be taken.
+  HD int choices() const { return soft() ? actions_ : 1; }
+  HD int choice(int i) const { return soft() ? i : greedy_; }
   // pi(a); 0 or 1 when greedy.
   HD float probability(int action) const {
     if (!soft()) return action == greedy_ ? 1.0f : 0.0f;
@@ -58,6 +61,7 @@ class NextPolicy {
 
  private:
   const float* q_;
+  int actions_;
   float temperature_, inverse_, value_;
   int greedy_;
 };

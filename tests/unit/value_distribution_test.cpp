@@ -63,11 +63,11 @@ TEST(DuelingHeads, SubtractTheMeanOfEveryAtom) {
       .actions = 2, .distribution = ValueDistribution::kQuantile, .support = {.atoms = 3}, .dueling = true};
   const Floats row{1.0f, 2.0f, 3.0f, /*action 0*/ 10.0f, 20.0f, 30.0f, /*action 1*/ 4.0f, 8.0f, 60.0f};
   float z[kMaxAtoms];
-  heads.load(row.data(), 0, 16, -9.0f, z);
+  heads.load(WholeRow{}, row.data(), 0, 16, -9.0f, z);
   EXPECT_EQ(Floats(z, z + 4), (Floats{1.0f + 3.0f, 2.0f + 6.0f, 3.0f - 15.0f, -9.0f}));
-  heads.load(row.data(), 1, 16, -9.0f, z);
+  heads.load(WholeRow{}, row.data(), 1, 16, -9.0f, z);
   EXPECT_EQ(Floats(z, z + 3), (Floats{1.0f - 3.0f, 2.0f - 6.0f, 3.0f + 15.0f}));
-  EXPECT_FLOAT_EQ(heads.mean(row.data(), 1), (-2.0f - 4.0f + 18.0f) / 3.0f);
+  EXPECT_FLOAT_EQ(heads.mean(WholeRow{}, row.data(), 1, z), (-2.0f - 4.0f + 18.0f) / 3.0f);
 }
 
 // Algorithm 1 of Bellemare et al. 2017 on five atoms, by hand.
@@ -77,7 +77,8 @@ class Projection : public testing::Test {
     const Support support{-10.0f, 10.0f, 5};
     Floats p{0.1f, 0.2f, 0.4f, 0.2f, 0.1f}, m(16, 0.0f);
     p.resize(16, 0.0f);
-    add_projection(support, p.data(), 16, reward, discount, 1.0f, m.data());
+    Floats below(16), above(16);
+    add_projection(WholeRow{}, support, p.data(), 16, reward, discount, 1.0f, below.data(), above.data(), m.data());
     EXPECT_NEAR(std::accumulate(m.begin(), m.end(), 0.0f), 1.0f, 1e-6f) << "mass was lost";
     for (std::size_t k = 5; k < 16; ++k) EXPECT_EQ(m[k], 0.0f);
     m.resize(5);
@@ -121,7 +122,7 @@ TEST(CategoricalLoss, IsZeroGradientWhereThePredictionIsRight) {
     z[k] = std::log(p[k]) + 4.0f;
   }
   float metrics[DqnRowMetrics::kSize];
-  EXPECT_NEAR(categorical_gradient(support, z.data(), m.data(), 16, d.data(), metrics), 0.0f, 1e-6f);
+  EXPECT_NEAR(categorical_gradient(WholeRow{}, support, z.data(), m.data(), 16, d.data(), metrics), 0.0f, 1e-6f);
   for (const float value : d) EXPECT_NEAR(value, 0.0f, 1e-6f);
   EXPECT_NEAR(metrics[DqnRowMetrics::kLoss], -0.2 * std::log(0.2) - 0.5 * std::log(0.5) - 0.3 * std::log(0.3), 1e-6);
   EXPECT_NEAR(metrics[DqnRowMetrics::kQ], 0.1f, 1e-6f);
@@ -132,14 +133,16 @@ TEST(CategoricalLoss, IsZeroGradientWhereThePredictionIsRight) {
 TEST(QuantileLoss, WeighsErrorsByTheirSide) {
   const Floats theta(16, 1.0f);
   Floats losses(16, 0.0f), d(16, 0.0f);
-  add_quantile_gradient(theta.data(), 2, 16, 4.0f, 1.0f, 1.0f, losses.data(), d.data());
+  const float far = 4.0f, near = 0.5f;
+  const QuantileRegression regression(2, 1.0f);
+  add_quantile_gradients(WholeRow{}, regression, theta.data(), &far, 1, 16, 0.0f, 1.0f, 1.0f, losses.data(), d.data());
   EXPECT_FLOAT_EQ(losses[0], 0.25f * 2.5f);
   EXPECT_FLOAT_EQ(losses[1], 0.75f * 2.5f);
   EXPECT_FLOAT_EQ(d[0], -0.25f);
   EXPECT_FLOAT_EQ(d[1], -0.75f);
   losses.assign(16, 0.0f);
   d.assign(16, 0.0f);
-  add_quantile_gradient(theta.data(), 2, 16, 0.5f, 0.5f, 1.0f, losses.data(), d.data());
+  add_quantile_gradients(WholeRow{}, regression, theta.data(), &near, 1, 16, 0.0f, 1.0f, 0.5f, losses.data(), d.data());
   EXPECT_FLOAT_EQ(losses[0], 0.5f * 0.75f * 0.125f);
   EXPECT_FLOAT_EQ(d[0], 0.5f * 0.75f * 0.5f);
   EXPECT_FLOAT_EQ(d[1], 0.5f * 0.25f * 0.5f);
@@ -148,7 +151,9 @@ TEST(QuantileLoss, WeighsErrorsByTheirSide) {
 TEST(QuantileLoss, WithoutThresholdIsTheTiltedDistance) {
   const Floats theta(16, 1.0f);
   Floats losses(16, 0.0f), d(16, 0.0f);
-  add_quantile_gradient(theta.data(), 1, 16, 1.25f, 1.0f, 0.0f, losses.data(), d.data());
+  const float next = 0.5f, reward = 1.0f, discount = 0.5f;
+  add_quantile_gradients(WholeRow{}, QuantileRegression(1, 0.0f), theta.data(), &next, 1, 16, reward, discount, 1.0f,
+                         losses.data(), d.data());
   EXPECT_FLOAT_EQ(losses[0], 0.125f);
   EXPECT_FLOAT_EQ(d[0], -0.5f);
 }
@@ -158,10 +163,9 @@ TEST(QuantileLoss, GradientDescentFindsTheQuantiles) {
   Floats theta(16, 0.0f);
   for (int step = 0; step < 4000; ++step) {
     Floats losses(16, 0.0f), d(16, 0.0f);
-    for (int target = 1; target <= 8; ++target) {
-      add_quantile_gradient(theta.data(), kAtoms, 16, static_cast<float>(target), 1.0f / 8, 0.0f, losses.data(),
-                            d.data());
-    }
+    const Floats targets{1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f};
+    add_quantile_gradients(WholeRow{}, QuantileRegression(kAtoms, 0.0f), theta.data(), targets.data(), 8, 16, 0.0f,
+                           1.0f, 1.0f / 8, losses.data(), d.data());
     for (std::size_t k = 0; k < kAtoms; ++k) theta[k] -= 0.01f * d[k];
   }
   // tau = 1/8, 3/8, 5/8, 7/8 of the values 1 ... 8: anything between two values minimises.
