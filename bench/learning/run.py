@@ -84,6 +84,8 @@ PROTOCOL = [
     ("quality", "ppo preset=1024", "CartPole-v1", None, 475.0, 9),
     ("quality", "ppo preset=8192", "CartPole-v1", None, 475.0, 9),
     ("quality", "ppo preset=65536", "CartPole-v1", None, 475.0, 9),
+    ("quality", "dqn preset=4096", "CartPole-v1", None, 475.0, 8),
+    ("quality", "pqn preset=1024", "CartPole-v1", None, 475.0, 9),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]

@@ -252,7 +252,7 @@ TEST_F(Program, APresetByNameLiesBelowTheCommandLine) {
            "threads=1", "--quiet", "--out", "run"});
   const std::string toml = read_file(folder_ / "run/config.toml");
   EXPECT_NE(toml.find("\nnum_envs = 16\n"), std::string::npos);
-  EXPECT_NE(toml.find("\nminibatches = 32\n"), std::string::npos);
+  EXPECT_NE(toml.find("\nminibatches = 16\n"), std::string::npos);
   EXPECT_NE(toml.find("\nschedule_steps = 1000000\n"), std::string::npos);
 }
 
