@@ -48,7 +48,10 @@ MlpNetwork::MlpNetwork(NetworkSpec spec, std::shared_ptr<const CublasProducts> p
     place.output_column = column;
     place.kept = kept_;
     place.transposed = prepared_size_;
-    largest_gradient_ = std::max(largest_gradient_, (static_cast<std::size_t>(layer.in) + 1) * stride);
+    // A library sums over rows by itself; class inputs and normalisations remain.
+    const bool own_product = !products_ || (place.first && this->spec().one_hot());
+    const std::size_t summed_rows = own_product ? static_cast<std::size_t>(layer.in) + 1 : layer.normalized() ? 2 : 0;
+    largest_gradient_ = std::max(largest_gradient_, summed_rows * stride);
     prepared_size_ += static_cast<std::size_t>(layer.out) * static_cast<std::size_t>(padded_row(layer.in));
     if (place.last) {
       column += layer.out_stride;

@@ -79,7 +79,7 @@ class MlpNetwork final : public Network {
   std::size_t masks_ = 0;       // words per row of all ReLU bits
   std::size_t prepared_size_ = 0;
   std::shared_ptr<const CublasProducts> products_;
-  std::size_t largest_gradient_ = 0;  // floats of one layer's weights and bias
+  std::size_t largest_gradient_ = 0;  // floats of what one of our own kernels sums over rows at once
 };
 
 }  // namespace stampede
