@@ -120,7 +120,8 @@ void Td3::improve_policy(const Stream& stream, const UniformSampler& sampler, co
   differentiate_actions(stream, tile);
   td3_policy_gradient(stream, tile.rows,
                       {actor_outputs(s.policy), s.state_actions, s.softened, s.d_state_actions, shape_.obs_size,
-                       config_.gumbel_temperature, config_.logit_penalty, weight, s.d_policy});
+                       config_.gumbel_temperature, code_.discrete ? config_.logit_penalty : config_.saturation_penalty,
+                       weight, s.d_policy});
   backward_policy(stream, tile, s);
   actor_.update_statistics(stream, s.actor_workspace, tile.rows);
 }

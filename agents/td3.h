@@ -19,7 +19,8 @@ struct Td3Config : OffPolicyConfig {
   SmoothingConfig smoothing;
   NoiseConfig noise{.kind = NoiseKind::kGaussian};
   float gumbel_temperature = 1.0f;  // of discrete actions
-  float logit_penalty = 1e-3f;
+  float logit_penalty = 1e-3f;      // of discrete actions
+  float saturation_penalty = 0.0f;  // of continuous ones
   BatchNormLayers batch_norm = BatchNormLayers::kNone;
 };
 

@@ -144,13 +144,13 @@ struct Td3PolicyGradientOp {
     const float* const d_action = g.d_critic_inputs + offset;
     float* const d_out = g.d_outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(g.actor.stride);
     for (int j = n; j < g.actor.stride; ++j) d_out[j] = 0.0f;
-    if (!g.chosen.code.discrete) {
+    if (g.chosen.code.discrete) {
+      softened_gradient(g.softened + static_cast<std::size_t>(r) * static_cast<std::size_t>(n), d_action, n,
+                        g.temperature, d_out);
+    } else {
       for (int j = 0; j < n; ++j) d_out[j] = d_action[j] * fused(-action[j], action[j], 1.0f);
-      return;
     }
-    softened_gradient(g.softened + static_cast<std::size_t>(r) * static_cast<std::size_t>(n), d_action, n,
-                      g.temperature, d_out);
-    const float penalty = 2.0f * g.logit_penalty * g.weight / static_cast<float>(n);
+    const float penalty = 2.0f * g.output_penalty * g.weight / static_cast<float>(n);
     for (int j = 0; j < n; ++j) d_out[j] = fused(penalty, g.actor.row(r)[j], d_out[j]);
   }
 };

@@ -69,7 +69,7 @@ struct Td3PolicyGradient {
   const float* d_critic_inputs;  // [rows, critic stride]
   int obs_size;
   float temperature;
-  float logit_penalty;  // weight of the mean square of logits; keeps Gumbel samples explorative
+  float output_penalty;  // weight of the mean square of the outputs: keeps Gumbel samples explorative and tanh alive
   float weight;
   float* d_outputs;  // [rows, stride] of the actor
 };

@@ -82,17 +82,33 @@ void list_algorithms(bool markdown) {
   }
 }
 
+// One line per algorithm: the environments it is tuned for, and in brackets what preset=NAME may name.
+void list_presets(const EnvRegistry& registry) {
+  for (const AlgorithmEntry& algorithm : algorithms()) {
+    std::string line;
+    for (const EnvEntry& env : registry.entries()) {
+      std::string names;
+      for (const std::string_view name : named_presets(algorithm, env)) {
+        names += (names.empty() ? " (preset=" : "|") + std::string(name);
+      }
+      if (!has_preset(algorithm, env) && names.empty()) continue;
+      line += (line.empty() ? "" : ", ") + std::string(env.spec.id) + names + (names.empty() ? "" : ")");
+    }
+    if (!line.empty()) std::printf("%-22s %s\n", std::string(algorithm.id).c_str(), line.c_str());
+  }
+}
+
 }  // namespace
 
 int list_command(const CommandContext& context, std::span<const std::string> words) {
   const Arguments arguments(words, kListOptions);
-  constexpr std::string_view kListUsage = "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]";
+  constexpr std::string_view kListUsage = "list [env [NAME] | algo | presets | keys ALGORITHM ENVIRONMENT [PRESET]]";
   if (arguments.help()) {
     std::cout << help_text("stampede " + std::string(kListUsage),
-                           "Lists environments, algorithms, parameters and keys.", kListOptions);
+                           "Lists environments, algorithms, parameters, presets and keys.", kListOptions);
     return 0;
   }
-  arguments.require_positionals(0, 3, kListUsage);
+  arguments.require_positionals(0, 4, kListUsage);
   const std::vector<std::string>& what = arguments.positionals();
   if (what.empty()) {
     std::printf("environments:\n");
@@ -107,11 +123,14 @@ int list_command(const CommandContext& context, std::span<const std::string> wor
     }
   } else if (what[0] == "algo" || what[0] == "algos") {
     list_algorithms(arguments.flag("markdown"));
+  } else if (what[0] == "presets") {
+    list_presets(context.environments);
   } else if (what[0] == "keys") {
-    arguments.require_positionals(3, 3, "list keys ALGORITHM ENVIRONMENT");
-    std::cout << make_config(find_algorithm(what[1]), context.environments.find(what[2])).describe_keys();
+    arguments.require_positionals(3, 4, "list keys ALGORITHM ENVIRONMENT [PRESET]");
+    const std::string preset = what.size() > 3 ? what[3] : "";
+    std::cout << make_config(find_algorithm(what[1]), context.environments.find(what[2]), preset).describe_keys();
   } else {
-    constexpr std::string_view kKnown[] = {"env", "algo", "keys"};
+    constexpr std::string_view kKnown[] = {"env", "algo", "presets", "keys"};
     throw UsageError(unknown_name_message("list", what[0], kKnown));
   }
   return 0;

@@ -16,7 +16,7 @@ constexpr Command kCommands[] = {
     {"eval", "eval RUN|CHECKPOINT: plays episodes with a trained policy", eval_command},
     {"resume", "resume RUN [key=value ...]: continues a run", resume_command},
     {"plot", "plot RUN...: learning curves as an image", plot_command},
-    {"list", "list [env [NAME] | algo | keys ALGORITHM ENVIRONMENT]: what there is", list_command},
+    {"list", "list [env [NAME] | algo | presets | keys ALGORITHM ENVIRONMENT [PRESET]]: what there is", list_command},
     {"trace", "trace ENVIRONMENT: steps one environment and prints CSV", trace_command},
     {"table", "table ENVIRONMENT: transition table of a tabular environment as CSV", table_command},
     {"solve", "solve ENVIRONMENT: exact values and policy of a tabular environment", solve_command},

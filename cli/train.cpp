@@ -18,6 +18,7 @@ namespace {
 
 constexpr OptionSpec kTrainOptions[] = {
     {"out", "DIR", "run folder; a new one under runs/ otherwise"},
+    {"preset", "NAME", "settings by name over the usual ones: stampede list presets"},
     {"config", "FILE", "TOML file of keys, under those of the command line"},
     {"param", "NAME=VALUE", "environment parameter, the same as env.NAME=VALUE"},
     {"seeds", "K", "train seeds seed ... seed+K-1, one single-threaded run per core"},
@@ -108,7 +109,7 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
   check_spaces(algorithm, env.spec);
   TrainRequest request{algorithm,
                        env,
-                       make_config(algorithm, env),
+                       make_config(algorithm, env, arguments.value("preset").value_or("")),
                        arguments.real("stop-at"),
                        arguments.flag("json"),
                        arguments.flag("quiet")};

@@ -249,11 +249,12 @@ start_up() {
 }
 
 # Wall times of whole processes until CartPole's threshold holds for two evaluations.
-time_to_solve() {  # ALGORITHM
+time_to_solve() {  # ALGORITHM, PRESET
   local begin=$SECONDS seed times="" solved=0
   [[ -z $gpu ]] || { record "solve_$1" unavailable 0 "$gpu"; return; }
   for ((seed = 1; seed <= 20; ++seed)); do
-    timed_run 20 "$1" CartPole-v1 seed=$seed --stop-at 475 || break
+    timed_run 20 "$1" CartPole-v1 preset="$2" seed=$seed --stop-at 475 || break
+    line=${line/"\"algo\":\"$1\""/"\"algo\":\"$1 preset=$2\""}
     run_lines+="${run_lines:+,
 }$line"
     [[ $line =~ \"solved_at_step\":[0-9] ]] || continue
@@ -360,8 +361,8 @@ main() {
     benchmarks
     start_up
     memory
-    time_to_solve ppo
-    time_to_solve dqn
+    time_to_solve ppo 1024
+    time_to_solve dqn 4096
   fi
   if in_part 3; then
     for tool in memcheck racecheck initcheck synccheck; do sanitizer $tool; done

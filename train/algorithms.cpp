@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/algorithms.h"
 
+#include <algorithm>
 #include <string>
 #include <thread>
 
@@ -96,13 +97,22 @@ std::span<const ConfigKey> common_keys() {
   return kKeys;
 }
 
-void load_presets(Config& config, std::string_view algorithm, const std::string& env) {
-  const std::string general(algorithm);
-  for (const std::string& name : {general, general + "_" + env}) {
-    for (const Preset& preset : builtin_presets()) {
-      if (preset.name == name) config.load_toml(preset.toml, "preset " + name, ConfigLayer::kPreset);
-    }
+void load_preset(Config& config, const std::string& name) {
+  for (const Preset& preset : builtin_presets()) {
+    if (preset.name == name) config.load_toml(preset.toml, "preset " + name, ConfigLayer::kPreset);
   }
+}
+
+std::string preset_name(std::string_view algorithm, const EnvEntry& env) {
+  return std::string(algorithm) + "_" + env.spec.id;
+}
+
+[[noreturn]] void refuse_preset(const AlgorithmEntry& algorithm, const EnvEntry& env, std::string_view preset) {
+  std::string known;
+  for (const std::string_view name : named_presets(algorithm, env))
+    known += (known.empty() ? "" : ", ") + std::string(name);
+  throw UsageError("preset: " + std::string(algorithm.id) + " has no '" + std::string(preset) + "' for " + env.spec.id +
+                   (known.empty() ? "; there is none by name" : "; known presets: " + known));
 }
 
 }  // namespace
@@ -129,7 +139,24 @@ void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec) {
                    " ones; fitting algorithms: " + fitting);
 }
 
-Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env) {
+std::vector<std::string_view> named_presets(const AlgorithmEntry& algorithm, const EnvEntry& env) {
+  const std::string prefix = preset_name(algorithm.id, env) + "@";
+  std::vector<std::string_view> names;
+  for (const Preset& preset : builtin_presets()) {
+    if (preset.name.starts_with(prefix)) names.push_back(preset.name.substr(prefix.size()));
+  }
+  const auto shorter = [](std::string_view a, std::string_view b) { return a.size() < b.size(); };
+  std::stable_sort(names.begin(), names.end(), shorter);  // numbers by their size
+  return names;
+}
+
+bool has_preset(const AlgorithmEntry& algorithm, const EnvEntry& env) {
+  const std::string own = preset_name(algorithm.id, env), shared = preset_name(algorithm.program, env);
+  const auto tuned = [&](const Preset& preset) { return preset.name == own || preset.name == shared; };
+  return std::any_of(builtin_presets().begin(), builtin_presets().end(), tuned);
+}
+
+Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env, std::string_view preset) {
   Config config;
   config.declare(common_keys());
   config.declare(algorithm.keys());
@@ -139,8 +166,16 @@ Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env) {
         .name = param.name, .type = ConfigType::kText, .default_text = param.default_text, .help = param.help};
     config.declare(std::span(&key, 1), "env.");
   }
-  load_presets(config, algorithm.program, env.spec.id);
-  if (algorithm.id != algorithm.program) load_presets(config, algorithm.id, env.spec.id);
+  load_preset(config, std::string(algorithm.program));
+  load_preset(config, preset_name(algorithm.program, env));
+  if (algorithm.id != algorithm.program) {
+    load_preset(config, std::string(algorithm.id));
+    load_preset(config, preset_name(algorithm.id, env));
+  }
+  if (preset.empty()) return config;
+  const std::vector<std::string_view> names = named_presets(algorithm, env);
+  if (std::find(names.begin(), names.end(), preset) == names.end()) refuse_preset(algorithm, env, preset);
+  load_preset(config, preset_name(algorithm.id, env) + "@" + std::string(preset));
   return config;
 }
 

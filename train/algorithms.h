@@ -32,8 +32,15 @@ const AlgorithmEntry& find_algorithm(std::string_view id);
 void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec);
 
 // All keys of a run: common ones, the algorithm's, and the environment's parameters under "env.". Defaults, then the
-// presets "<program>", "<program>_<environment>", "<algorithm>" and "<algorithm>_<environment>".
-Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env);
+// presets "<program>", "<program>_<environment>", "<algorithm>" and "<algorithm>_<environment>"; over them, if `preset`
+// is not empty, "<algorithm>_<environment>@<preset>". Throws UsageError that names those there are.
+Config make_config(const AlgorithmEntry& algorithm, const EnvEntry& env, std::string_view preset = {});
+
+// What `preset` may be, short names first.
+std::vector<std::string_view> named_presets(const AlgorithmEntry& algorithm, const EnvEntry& env);
+
+// There are settings for this environment, of the algorithm or its program, over those that hold everywhere.
+bool has_preset(const AlgorithmEntry& algorithm, const EnvEntry& env);
 
 // The environment parameters that a configuration sets, as text.
 EnvParameters env_parameters(const Config& config, const EnvEntry& env);

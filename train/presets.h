@@ -9,7 +9,9 @@
 namespace stampede {
 
 struct Preset {
-  std::string_view name;  // "<algorithm>_<environment id>", or "<algorithm>" for its defaults everywhere
+  // "<algorithm>" for its defaults everywhere, "<algorithm>_<environment id>", or "<algorithm>_<environment id>@<name>"
+  // for one that is used only when it is asked for.
+  std::string_view name;
   std::string_view toml;
 };
 

@@ -22,6 +22,7 @@ Td3Config td3_config(const Config& config, const Space& action) {
   td3.noise = noise_config(config);
   td3.gumbel_temperature = static_cast<float>(config.real("gumbel_temperature"));
   td3.logit_penalty = static_cast<float>(config.real("logit_penalty"));
+  td3.saturation_penalty = static_cast<float>(config.real("saturation_penalty"));
   td3.batch_norm = batch_norm_layers(config.text("batch_norm"));
   if (action.is_discrete()) td3.noise.kind = NoiseKind::kNone;  // Gumbel samples explore
   return td3;
@@ -97,6 +98,11 @@ KeyList td3_keys() {
        .min = 0,
        .max = 100,
        .help = "discrete actions: weight of the mean square of logits"},
+      {.name = "saturation_penalty",
+       .default_text = "0",
+       .min = 0,
+       .max = 100,
+       .help = "continuous actions: weight of the mean square of the policy's outputs before tanh"},
   };
   for (const KeyList& group : {noise_keys(), off_policy_keys()}) append(keys, group);
   set_default(keys, "noise", "gaussian");

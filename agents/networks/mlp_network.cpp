@@ -80,11 +80,11 @@ int MlpNetwork::preferred_rows(const Stream& stream) const {
 
 std::size_t MlpNetwork::native_size(int rows, bool with_gradient) const {
   return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0)) +
-         (with_gradient ? statistics_ + scratch_size(rows) : 0);
+         (with_gradient ? statistics_ + gradient_scratch_size(rows) : 0);
 }
 
 // Behind everything else, from a multiple of 16 floats on.
-std::size_t MlpNetwork::scratch_size(int rows) const {
+std::size_t MlpNetwork::gradient_scratch_size(int rows) const {
   const int parts = gradient_parts(rows);
   return parts == 1 ? 0 : static_cast<std::size_t>(parts) * largest_gradient_ + 16;
 }

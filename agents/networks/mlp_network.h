@@ -54,7 +54,7 @@ class MlpNetwork final : public Network {
   std::size_t mask_offset(int rows, bool with_gradient) const;
   std::size_t scratch_offset(int rows, bool with_gradient) const;
 
-  std::size_t scratch_size(int rows) const;
+  std::size_t gradient_scratch_size(int rows) const;
   float* gradient_scratch(float* workspace, int rows) const;  // [gradient_parts(rows), largest_gradient_]
   float* inverse_deviations(float* workspace, int rows, std::size_t layer) const;  // [rows]
   float* batch_statistics(float* workspace, int rows, std::size_t layer) const;    // mean and variance, [2, out_stride]

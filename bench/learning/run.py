@@ -26,7 +26,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SEEDS = 10
 
-# kind, algorithm, environment, steps, what every seed must reach, seeds that must (or "mean": the mean over seeds must)
+# kind, algorithm and the preset if it has a name, environment, steps (None: the preset's), what every seed must reach,
+# seeds that must (or "mean": the mean over seeds must)
 PROTOCOL = [
     ("quality", "ppo", "CartPole-v1", 100_000, 475.0, 9),
     ("quality", "dqn", "CartPole-v1", 100_000, 475.0, 8),
@@ -80,6 +81,15 @@ PROTOCOL = [
     ("quality", "dyna_q", "Taxi-v4", None, 7.5, 10),
     ("quality", "q_learning", "GridWorld-v0", None, 1.0, 10),
     ("quality", "linear_sarsa", "MountainCar-v0", None, -120.0, "mean"),
+    ("quality", "ppo preset=1024", "CartPole-v1", None, 475.0, 9),
+    ("quality", "ppo preset=8192", "CartPole-v1", None, 475.0, 9),
+    ("quality", "ppo preset=65536", "CartPole-v1", None, 475.0, 9),
+    ("quality", "ppo preset=1024", "Pendulum-v1", None, -200.0, "mean"),
+    ("quality", "ppo preset=8192", "Pendulum-v1", None, -200.0, "mean"),
+    ("quality", "ppo preset=1024", "Acrobot-v1", None, -90.0, "mean"),
+    ("quality", "ppo preset=8192", "Acrobot-v1", None, -90.0, "mean"),
+    ("quality", "dqn preset=4096", "CartPole-v1", None, 475.0, 8),
+    ("quality", "pqn preset=1024", "CartPole-v1", None, 475.0, 9),
     ("time", "ppo", "CartPole-v1", 100_000, 475.0, 0.4),
     ("time", "dqn", "CartPole-v1", 100_000, 475.0, 2.0),
 ]
@@ -157,27 +167,34 @@ def train(program, words, folder):
     seconds = time.perf_counter() - start
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(words)} failed: {done.stderr.strip()}")
-    return [described(run) for run in runs_of(json.loads(done.stdout))], seconds
+    return [described(run, words) for run in runs_of(json.loads(done.stdout))], seconds
 
 
 def runs_of(result):
     return result["runs"] if "runs" in result else [result]
 
 
-def described(run):
-    """The run without its temporary folder, and with the length that the command or the preset gave it."""
+def described(run, words):
+    """The run without its temporary folder; with its preset's name and the length that the command or preset gave it."""
+    algo = " ".join([run["algo"], *(word for word in words if word.startswith("preset="))])
     config = (pathlib.Path(run["run_dir"]) / "config.toml").read_text()
     steps = int(re.search(r"^total_steps = (\d+)$", config, re.M)[1])
-    return {"total_steps": steps} | {key: value for key, value in run.items() if key not in ("run_dir", "interrupted")}
+    kept = {key: value for key, value in run.items() if key not in ("run_dir", "interrupted")}
+    return {"total_steps": steps} | kept | {"algo": algo}
+
+
+def run_words(algo, env):
+    name, *preset = algo.split()
+    return [name, env, *preset]
 
 
 def quality_runs(program, algo, env, steps, folder):
-    words = [algo, env, "--seeds", str(SEEDS), "seed=1"] + ([f"total_steps={steps}"] if steps else [])
+    words = [*run_words(algo, env), "--seeds", str(SEEDS), "seed=1"] + ([f"total_steps={steps}"] if steps else [])
     return train(program, words, folder / env / algo)[0], words
 
 
 def timed_runs(program, algo, env, steps, bar, folder):
-    words = [algo, env, "--json", "--stop-at", f"{bar:g}", f"total_steps={steps}"]
+    words = [*run_words(algo, env), "--json", "--stop-at", f"{bar:g}", f"total_steps={steps}"]
     runs = []
     for seed in range(1, SEEDS + 1):
         [run], seconds = train(program, words + [f"seed={seed}"], folder / "timed" / f"{algo}_{env}_{seed}")

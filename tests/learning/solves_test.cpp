@@ -34,6 +34,21 @@ TEST(Learning, PpoBalancesCartPole) {
   }
 }
 
+// 128 optimiser steps in all: rollouts of many environments, every row used once.
+TEST(Learning, PpoBalancesCartPoleInFewIterationsOfManyEnvironments) {
+  const Keys keys{{"num_envs", "1024"},
+                  {"rollout_steps", "64"},
+                  {"epochs", "1"},
+                  {"minibatches", "16"},
+                  {"gamma", "0.99"},
+                  {"gae_lambda", "0.98"},
+                  {"learning_rate", "0.01"},
+                  {"normalize_rewards", "true"},
+                  {"learning_rate_final", "0.1"},
+                  {"schedule_steps", "1000000"}};
+  EXPECT_GE(return_after("ppo", "CartPole-v1", 8 * 65'536, keys), 400.0);
+}
+
 TEST(Learning, PpoSwingsThePendulumUp) {
   const Keys keys{{"num_envs", "8"},
                   {"rollout_steps", "128"},

@@ -76,6 +76,8 @@ TEST_F(BadInput, UnknownNamesGetTheNearestOne) {
       {{"train", "ppo", "CartPole-v1", "activation=tan"}, 2, {"activation", "did you mean 'tanh'?"}},
       {{"train", "ppo", "CartPole-v1", "fused=always"}, 2, {"fused", "auto"}},
       {{"list", "env", "Pendulum"}, 2, {"Pendulum-v1"}},
+      {{"train", "ppo", "CartPole-v1", "--preset", "4096"}, 2, {"'4096'", "1024, 8192, 65536"}},
+      {{"train", "ppo", "Taxi-v4", "preset=1024"}, 2, {"'1024'", "Taxi-v4"}},
   });
 }
 

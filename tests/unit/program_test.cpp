@@ -243,6 +243,17 @@ TEST_F(Program, HelpAndListsSayWhatThereIs) {
   }
   EXPECT_NE(succeed({"list", "env", "CartPole-v1"}).out.find("sutton_barto_reward"), std::string::npos);
   EXPECT_NE(succeed({"list", "keys", "dqn", "CartPole-v1"}).out.find("target_interval"), std::string::npos);
+  EXPECT_NE(succeed({"list", "presets"}).out.find("CartPole-v1 (preset=1024|8192|65536)"), std::string::npos);
+  EXPECT_NE(succeed({"list", "keys", "ppo", "CartPole-v1", "8192"}).out.find("default 8192\n"), std::string::npos);
+}
+
+TEST_F(Program, APresetByNameLiesBelowTheCommandLine) {
+  succeed({"train", "ppo", "CartPole-v1", "preset=1024", "num_envs=16", "total_steps=2048", "eval_episodes=10",
+           "threads=1", "--quiet", "--out", "run"});
+  const std::string toml = read_file(folder_ / "run/config.toml");
+  EXPECT_NE(toml.find("\nnum_envs = 16\n"), std::string::npos);
+  EXPECT_NE(toml.find("\nminibatches = 16\n"), std::string::npos);
+  EXPECT_NE(toml.find("\nschedule_steps = 1000000\n"), std::string::npos);
 }
 
 // The README's tables of environments and algorithms are what the program prints.

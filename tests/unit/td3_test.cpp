@@ -176,6 +176,37 @@ TEST(Td3, FindsTheBestActionOfABandit) {
   }
 }
 
+// d tanh = 1 - a^2, plus the derivative of penalty * mean square of the outputs, which lives on where tanh is flat.
+TEST(Td3, TheSaturationPenaltyActsBeforeTanh) {
+  std::vector<float> outputs(32), features(32), d_features(32), d_outputs(32, 7.0f);
+  outputs[0] = 0.5f;
+  outputs[16] = 12.0f;
+  features[3] = 0.8f;   // an action
+  features[19] = 1.0f;  // another, where tanh is flat
+  d_features[3] = -2.0f;
+  d_features[19] = -2.0f;
+  const ActionCode code = action_code(kTorque);
+  const auto differentiate = [&](float penalty) {
+    td3_policy_gradient(Stream::cpu(1), 2,
+                        {{outputs.data(), 16},
+                         {features.data(), 16, code},
+                         nullptr,
+                         d_features.data(),
+                         3,
+                         1.0f,
+                         penalty,
+                         0.25f,
+                         d_outputs.data()});
+  };
+  differentiate(0.0f);
+  EXPECT_FLOAT_EQ(d_outputs[0], -2.0f * 0.36f);
+  EXPECT_EQ(d_outputs[16], 0.0f);
+  differentiate(0.01f);
+  EXPECT_FLOAT_EQ(d_outputs[0], -2.0f * 0.36f + 2.0f * 0.01f * 0.25f * 0.5f);
+  EXPECT_FLOAT_EQ(d_outputs[16], 2.0f * 0.01f * 0.25f * 12.0f);
+  EXPECT_EQ(d_outputs[1], 0.0f) << "padding";
+}
+
 // backward() without weight gradients gives the same dQ/da, which equals finite differences.
 TEST(Td3, TheCriticsActionGradientEqualsFiniteDifferences) {
   Rig rig(small_config(), kTorque, quadratic);

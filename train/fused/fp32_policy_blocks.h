@@ -64,12 +64,28 @@ struct Fp32Policy {
   // A layer's weights and bias side by side, [in + 1, to_stride]. Columns of the second layer are permuted within their
   // tile so that a lane's columns, 8 apart, are read by two 128-bit loads.
   DEVICE float* copy_rows(float* to, const RolloutTower& tower, int layer, int in, int out, int to_stride) const {
-    for (int e = static_cast<int>(threadIdx.x); e < (in + 1) * to_stride; e += static_cast<int>(blockDim.x)) {
-      const int row = e / to_stride, place = e % to_stride;
-      const int column = layer == 1 ? place / kTile * kTile + tile_column(place % kTile) : place;
-      const std::size_t from =
-          row < in ? tower.weight[layer] + static_cast<std::size_t>(row * tower.stride[layer]) : tower.bias[layer];
-      to[e] = column < out ? tower.parameters[from + static_cast<std::size_t>(column)] : 0.0f;
+    constexpr int kLoads = 8;  // under way at a time: a launch of few rows is as fast as its weights arrive
+    const int threads = static_cast<int>(blockDim.x), thread = static_cast<int>(threadIdx.x);
+    const int count = (in + 1) * to_stride, rows_on = threads / to_stride, places_on = threads % to_stride;
+    int row = thread / to_stride, place = thread % to_stride;
+    for (int first = thread; first < count; first += kLoads * threads) {
+      float values[kLoads];
+      UNROLL
+      for (int k = 0; k < kLoads; ++k) {
+        const int column = layer == 1 ? place / kTile * kTile + tile_column(place % kTile) : place;
+        const std::size_t weight = tower.weight[layer] + static_cast<std::size_t>(row * tower.stride[layer]);
+        const std::size_t from = row < in ? weight : tower.bias[layer];
+        const bool inside = row <= in && column < out;
+        values[k] = tower.parameters[inside ? from + static_cast<std::size_t>(column) : tower.bias[layer]];
+        values[k] = inside ? values[k] : 0.0f;
+        place += places_on;
+        row += rows_on + (place >= to_stride ? 1 : 0);
+        place -= place >= to_stride ? to_stride : 0;
+      }
+      UNROLL
+      for (int k = 0; k < kLoads; ++k) {
+        if (first + k * threads < count) to[first + k * threads] = values[k];
+      }
     }
     return to + (in + 1) * to_stride;
   }
