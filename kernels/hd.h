@@ -5,7 +5,7 @@
 
 #ifdef __CUDACC__
 #define HD __host__ __device__ __forceinline__
-#define HD_CALL __host__ __device__ __noinline__
+#define HD_CALL inline __host__ __device__ __noinline__
 #else
 #define HD inline __attribute__((always_inline))
 #define HD_CALL inline __attribute__((noinline))
