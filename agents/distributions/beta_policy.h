@@ -17,7 +17,7 @@ struct BetaPolicy {
   HD float shape(const float* outputs, int k) const { return 1.0f + softplus(outputs[k]); }
 
   // A Gamma(shape, 1) variate for shape >= 1: Marsaglia & Tsang 2000. A proposal is refused less than once in twenty.
-  HD_CALL static float sample_gamma(float shape, Rng& rng) {
+  HD static float sample_gamma(float shape, Rng& rng) {
     constexpr int kTries = 16;
     const float d = shape - 0.33333334f, c = 1.0f / square_root(9.0f * d);
     for (int attempt = 0; attempt < kTries; ++attempt) {
