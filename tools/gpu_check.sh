@@ -298,7 +298,7 @@ sanitizer() {  # TOOL
   local begin=$SECONDS output status=unavailable
   nvidia_tool compute-sanitizer "$1" || return
   output=$(limited "$(share 120)" compute-sanitizer --tool "$1" "$bin/stampede_tests" \
-    '--gtest_filter=KernelParity.CountsAndScans:KernelParity.OptimizerSteps:EnvironmentParity.*:RolloutParity.*:FusedParity.*' 2>&1)
+    '--gtest_filter=KernelParity.CountsAndScans:KernelParity.OptimizerSteps:EnvironmentParity.*:RolloutParity.*:ValueRolloutParity.*:FusedParity.*' 2>&1)
   printf '== compute-sanitizer %s\n%s\n' "$1" "$output" | tail -n 100 >>"$out/tools.txt"
   ! grep -q 'ERROR SUMMARY: 0 errors' <<<"$output" || status=passed
   ! grep -qE 'RACECHECK SUMMARY: 0 hazards' <<<"$output" || status=passed

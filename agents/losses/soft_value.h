@@ -9,7 +9,8 @@ namespace stampede {
 
 // V(s) = alpha log sum_a exp(Q(s, a) / alpha), with the maximum taken out first; alpha > 0 is the temperature.
 HD float soft_value(const float* q, int actions, float temperature) {
-  const float largest = value_at(q, actions, argmax(q, actions));
+  float largest = q[0];
+  for (int a = 1; a < actions; ++a) largest = q[a] > largest ? q[a] : largest;
   const float inverse = 1.0f / temperature;
   float sum = 0.0f;
   for (int a = 0; a < actions; ++a) sum += exp_of((q[a] - largest) * inverse);
