@@ -187,6 +187,25 @@ def reference_table(path):
     return "\n".join(lines)
 
 
+def peers_table(path):
+    """Rates and times of bench/peers/run.py; a ratio above 1 means that stampede is that many times faster."""
+    if not path.exists():
+        return NOT_MEASURED
+    lines = ["| what | cores | stampede | beside it | measured | times faster |", "|---|---|---|---|---|---|"]
+    for group in json.loads(path.read_text())["groups"]:
+        is_rate = group["unit"].endswith("/s")
+        scale, unit = {"us": (1e-6, "s")}.get(group["unit"], (1.0, "/s" if is_rate else "s"))
+        ours = group["stampede"].get("median")
+        for peer in group["peers"]:
+            theirs = peer.get("median")
+            if not ours or not theirs:
+                continue
+            times = ours / theirs if is_rate else theirs / ours
+            lines.append(f"| {group['name']} | {group['cores']} | {with_unit(ours * scale, unit)} | {peer['name']} | "
+                         f"{with_unit(theirs * scale, unit)} | {times:.3g} |")
+    return "\n".join(lines)
+
+
 def fill(path, text, name, body):
     pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.S)
     if not pattern.search(text):
@@ -206,6 +225,7 @@ def main(arguments):
         "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs),
                             "reference": reference_table(root / "bench" / "results" / "tabular.json"),
                             "ablation": ablation_table(root / "bench" / "results" / "ablation.json"),
+                            "peers": peers_table(root / "bench" / "results" / "peers.json"),
                             "gpu": speed_table(gpu_benchmarks)},
     }
     differing = []
