@@ -18,13 +18,10 @@ std::unique_ptr<ValueRollout> make_fused_values(Precision precision, const Strea
   if (!stream.is_cuda()) return nullptr;
   reason = setup.refusal.empty() ? fused_network_refusal(setup.network, precision) : setup.refusal;
   if (!reason.empty()) return nullptr;
-  std::unique_ptr<FusedRollout> rollout = find_fused_rollout(env, precision);
-  reason = std::string("no kernel was compiled for ") + env.spec().id;
-  if (rollout == nullptr) return nullptr;
   const FusedNetwork network = acting_network(setup);
-  const FusedLaunch shape = rollout->shape(network, env.size(), device_limits(stream.device()));
-  reason = "the network is too large for this device's shared memory";
-  if (shape.grid == 0) return nullptr;
+  FusedLaunch shape;
+  std::unique_ptr<FusedRollout> rollout = find_launchable_rollout(stream, env, network, precision, shape, reason);
+  if (rollout == nullptr) return nullptr;
   return std::make_unique<ValueRollout>(std::move(rollout), setup, network, shape);
 }
 

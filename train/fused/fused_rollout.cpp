@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/fused/fused_rollout.h"
 
+#include <utility>
+
 #include <algorithm>
 
 namespace stampede {
@@ -15,6 +17,17 @@ FusedLaunch fused_launch(std::size_t weights, std::size_t warp, int environments
       std::min({kMostPairs, (limits.shared_per_block - weights) / (2 * warp), (total + blocks - 1) / blocks});
   return {static_cast<unsigned>((total + pairs - 1) / pairs), static_cast<unsigned>(kEpisodeSegment * pairs),
           weights + 2 * pairs * warp};
+}
+
+std::unique_ptr<FusedRollout> find_launchable_rollout(const Stream& stream, const VectorEnv& env,
+                                                      const FusedNetwork& network, Precision precision,
+                                                      FusedLaunch& shape, std::string& reason) {
+  std::unique_ptr<FusedRollout> rollout = find_fused_rollout(env, precision);
+  reason = std::string("no kernel was compiled for ") + env.spec().id;
+  if (rollout == nullptr) return nullptr;
+  shape = rollout->shape(network, env.size(), device_limits(stream.device()));
+  reason = "the network is too large for this device's shared memory";
+  return shape.grid == 0 ? nullptr : std::move(rollout);
 }
 
 }  // namespace stampede

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "agents/losses/bootstrap.h"
 #include "kernels/device_limits.h"
@@ -81,5 +82,10 @@ class FusedRollout {
 // The kernel for the type of `env`, which it keeps a reference to. Null where none was compiled: an environment from
 // outside the tree, a build without CUDA.
 std::unique_ptr<FusedRollout> find_fused_rollout(const VectorEnv& env, Precision precision);
+
+// The same with its launch on the stream's device, for a network that fits; null, with the reason, where there is none.
+std::unique_ptr<FusedRollout> find_launchable_rollout(const Stream& stream, const VectorEnv& env,
+                                                      const FusedNetwork& network, Precision precision,
+                                                      FusedLaunch& shape, std::string& reason);
 
 }  // namespace stampede
