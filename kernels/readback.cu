@@ -12,12 +12,17 @@ void ReadbackBytes::reserve([[maybe_unused]] const Stream& stream, std::size_t b
   if (bytes <= capacity_) return;
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
+    event_.reset();
     void* memory = nullptr;
     CUDA_CHECK(cudaMallocHost(&memory, bytes));
     memory_ = Owned(memory, [](void* m) { cudaFreeHost(m); });
     cudaEvent_t event = nullptr;
     CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    event_ = Owned(event, [](void* e) { cudaEventDestroy(static_cast<cudaEvent_t>(e)); });
+    // The memory outlives the copy into it: whatever frees it frees the event before.
+    event_ = Owned(event, [](void* e) {
+      cudaEventSynchronize(static_cast<cudaEvent_t>(e));
+      cudaEventDestroy(static_cast<cudaEvent_t>(e));
+    });
     capacity_ = bytes;
     return;
   }
