@@ -12,9 +12,9 @@ void ReadbackBytes::reserve([[maybe_unused]] const Stream& stream, std::size_t b
   if (bytes <= capacity_) return;
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
-    event_.reset();
     void* memory = nullptr;
     CUDA_CHECK(cudaMallocHost(&memory, bytes));
+    event_.reset();
     memory_ = Owned(memory, [](void* m) { cudaFreeHost(m); });
     cudaEvent_t event = nullptr;
     CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
