@@ -34,7 +34,7 @@ DeviceMemory::DeviceMemory(std::size_t capacity)
       window_(rounded_up(capacity) * kWindowPerCapacity, ReservedPages::Use::kNothing),
       storage_(window_.size(), ReservedPages::Use::kReadAndWrite),
       initialized_(window_.size() / 4, ReservedPages::Use::kReadAndWrite),
-      history_(window_.size() / 4 * kHistoryBytes, ReservedPages::Use::kReadAndWrite),
+      history_(window_.size() / 4 * sizeof(WordHistory), ReservedPages::Use::kReadAndWrite),
       next_(window_begin() + kRedZone) {}
 
 std::uint64_t DeviceMemory::find_gap(std::uint64_t from, std::uint64_t until, std::size_t bytes) const {
@@ -68,7 +68,7 @@ void DeviceMemory::release(std::uint64_t address) {
   const std::size_t bytes = rounded_up(found->second), offset = address - window_begin();
   storage_.clear(offset, bytes);
   initialized_.clear(offset / 4, bytes / 4);
-  history_.clear(offset / 4 * kHistoryBytes, bytes / 4 * kHistoryBytes);
+  history_.clear(offset / 4 * sizeof(WordHistory), bytes / 4 * sizeof(WordHistory));
   used_ -= found->second;
   allocated_.erase(found);
 }

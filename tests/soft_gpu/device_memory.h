@@ -2,11 +2,13 @@
 // The memory of the software GPU: device addresses that the host cannot dereference, and a record of what was written.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 
 #include "tests/soft_gpu/reserved_pages.h"
+#include "tests/soft_gpu/stamp.h"
 
 namespace stampede::soft_gpu {
 
@@ -46,7 +48,6 @@ class DeviceMemory {
     std::uint64_t begin = 0, end = 0;  // device addresses
     bool holds(std::uint64_t address, std::size_t bytes) const { return address >= begin && address + bytes <= end; }
   };
-  struct GlobalWord;  // who used a word of memory last: global_races.h
   bool in_window(std::uint64_t address) const { return address - window_begin() < window_.size(); }
   // The allocation that holds an address, or an empty range.
   Range allocation_of(std::uint64_t address) const;
@@ -55,11 +56,10 @@ class DeviceMemory {
   std::uint8_t* initialized(std::uint64_t address) const {
     return reinterpret_cast<std::uint8_t*>(initialized_.data()) + (address - window_begin()) / 4;
   }
-  // sizeof(GlobalWord) bytes per word of four bytes, zero at first.
-  std::byte* word_history(std::uint64_t address) const {
-    return history_.data() + (address - window_begin()) / 4 * kHistoryBytes;
+  WordHistory* history(std::uint64_t address) const {
+    return reinterpret_cast<WordHistory*>(history_.data()) + (address - window_begin()) / 4;
   }
-  static constexpr std::size_t kHistoryBytes = 16;
+  std::uint64_t next_interval() { return intervals_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
  private:
   std::uint64_t window_begin() const { return reinterpret_cast<std::uint64_t>(window_.data()); }
@@ -71,6 +71,7 @@ class DeviceMemory {
   ReservedPages window_, storage_, initialized_, history_;
   std::map<std::uint64_t, std::size_t> allocated_;  // by address
   std::uint64_t next_ = 0;
+  std::atomic<std::uint64_t> intervals_{0};
 };
 
 }  // namespace stampede::soft_gpu

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who used a word of memory, and when.
+#pragma once
+
+#include <cstdint>
+
+namespace stampede::soft_gpu {
+
+// Time is counted in intervals: what a block does from its start, or a barrier, to its next barrier. Every interval of
+// every block has a number of its own, and later ones a higher one. place: a block of the launch, or an epoch of a
+// warp; 16 bits, which may wrap around: two that look the same hide a race and invent none.
+struct Stamp {
+  static constexpr std::uint64_t kManyPlaces = 1, kManyThreads = 2;
+
+  std::uint64_t bits = 0;
+
+  static Stamp of(std::uint64_t interval, unsigned place, unsigned thread) {
+    return {interval << 28 | std::uint64_t{place & 0xFFFF} << 12 | std::uint64_t{thread} << 2};
+  }
+  std::uint64_t interval() const { return bits >> 28; }
+  unsigned place() const { return static_cast<unsigned>(bits >> 12) & 0xFFFF; }
+  unsigned thread() const { return static_cast<unsigned>(bits >> 2) & 0x3FF; }
+  unsigned warp() const { return thread() / 32; }
+  bool many_places() const { return (bits & kManyPlaces) != 0; }
+  bool many_threads() const { return (bits & kManyThreads) != 0; }
+  Stamp with(std::uint64_t flags) const { return {bits | flags}; }
+};
+
+// The last write and the last read. Several readers are told apart no further than the flags do.
+struct WordHistory {
+  Stamp writer, reader;
+};
+
+}  // namespace stampede::soft_gpu
