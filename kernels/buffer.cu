@@ -44,7 +44,9 @@ void* allocate_memory(Device device, std::size_t bytes) {
       cudaGetLastError();
       out_of_memory(device, bytes);
     }
+    // The call returns before the memory is filled, and streams of ours do not wait for the default stream.
     CUDA_CHECK(cudaMemset(memory, 0, bytes));
+    CUDA_CHECK(cudaStreamSynchronize(cudaStreamLegacy));
     return memory;
   }
 #endif

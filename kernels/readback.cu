@@ -14,10 +14,15 @@ void ReadbackBytes::reserve([[maybe_unused]] const Stream& stream, std::size_t b
   if (stream.is_cuda()) {
     void* memory = nullptr;
     CUDA_CHECK(cudaMallocHost(&memory, bytes));
+    event_.reset();
     memory_ = Owned(memory, [](void* m) { cudaFreeHost(m); });
     cudaEvent_t event = nullptr;
     CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    event_ = Owned(event, [](void* e) { cudaEventDestroy(static_cast<cudaEvent_t>(e)); });
+    // The memory outlives the copy into it: whatever frees it frees the event before.
+    event_ = Owned(event, [](void* e) {
+      cudaEventSynchronize(static_cast<cudaEvent_t>(e));
+      cudaEventDestroy(static_cast<cudaEvent_t>(e));
+    });
     capacity_ = bytes;
     return;
   }

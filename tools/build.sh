@@ -193,6 +193,7 @@ choose_targets() {
   if [[ $goal == bench || " $* " == *" bench "* ]] && has_sources 'bench/*.cpp'; then targets+=(stampede_bench); fi
   [[ $goal == tests ]] || return 0
   targets+=(stampede_tests)
+  if grep -qs '^STAMPEDE_CUDA:BOOL=ON' "$build/CMakeCache.txt"; then targets+=(stampede_soft stampede_soft_tests); fi
   if [[ " $features " == *" torch "* ]] && has_sources 'tests/oracle/*.cpp'; then targets+=(stampede_oracle_tests); fi
 }
 

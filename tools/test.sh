@@ -20,15 +20,15 @@ report() {  # SUITE PASSED FAILED SKIPPED SECONDS [NOTE]
 }
 
 # Names of the tests of a GoogleTest binary that match a regular expression, joined for --gtest_filter.
-select_tests() {  # BINARY REGEX
-  "$1" --gtest_list_tests | sed 's/ *#.*//' |
+select_tests() {  # BINARY REGEX AMONG
+  "$1" --gtest_list_tests "--gtest_filter=$3" | sed 's/ *#.*//' |
     awk '/^[^ ].*\.$/ { suite = $1; next } /^  / { print suite $1 }' | grep -E -- "$2" | paste -sd: -
 }
 
-run_gtest() {  # SUITE BINARY [EXCLUDED]
-  local suite=$1 binary=$2 log=$build/test-$1.log started=$SECONDS names='*' status ok bad off note=
+run_gtest() {  # SUITE BINARY [EXCLUDED [AMONG]]
+  local suite=$1 binary=$2 log=$build/test-$1.log started=$SECONDS names=${4:-*} status ok bad off note=
   if [[ -n $filter ]]; then
-    names=$(select_tests "$binary" "$filter")
+    names=$(select_tests "$binary" "$filter" "$names")
     [[ -n $names ]] || return 0
   fi
   { (cd "$build" && "$binary" --gtest_color=no "--gtest_filter=$names${3:+-$3}") >"$log" 2>&1 </dev/null; } 2>/dev/null
@@ -91,6 +91,15 @@ run_house_checks() {
 check_cuda() {
   grep -qs '^STAMPEDE_CUDA:BOOL=ON' "$build/CMakeCache.txt" || { echo "no nvcc: the CUDA path was not compiled"; return 77; }
   readelf -SW "$build/stampede" | grep -F .nv_fatbin || { echo "no device code in $build/stampede"; return 1; }
+}
+
+# What needs a GPU, on a software device. Not what needs NVIDIA's other libraries.
+run_soft_tests() {
+  if grep -qs '^STAMPEDE_CUDA:BOOL=ON' "$build/CMakeCache.txt"; then
+    run_gtest soft_gpu "$build/stampede_soft_tests" 'CublasParity.*:TorchParity.*' '*Parity.*:Soft*.*'
+  elif [[ -z $filter ]]; then
+    report soft_gpu 0 0 1 0 "no nvcc: the CUDA path was not compiled"
+  fi
 }
 
 # Registers, local memory and double precision of every kernel, and that the cost model can read them all.
@@ -158,6 +167,7 @@ run_native() {
   find_compiler
   run_house_checks
   run_gtest tests "$build/stampede_tests"
+  run_soft_tests
   if ! has_sources 'tests/oracle/*.cpp'; then
     :
   elif [[ -z $without_torch ]]; then

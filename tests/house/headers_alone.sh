@@ -10,6 +10,12 @@ if [[ -d ${TORCH_DIR:-}/include ]]; then
 else
   skip+='|^agents/networks/torch_|^tests/oracle/'
 fi
+cuda=$(dirname "$(type -P nvcc || echo /usr/local/cuda/bin/nvcc)")/../include
+if [[ -e $cuda/cuda_runtime_api.h ]]; then
+  flags+=(-isystem "$cuda")
+else
+  skip+='|^tests/soft_gpu/runtime/'
+fi
 export CXX=${CXX:-g++}
 check_header() {  # HEADER, FLAGS...
   printf '#include "%s"\n#include "%s"\n' "$1" "$1" | "$CXX" "${@:2}" - 2>&1 || echo "$1 does not compile alone"
