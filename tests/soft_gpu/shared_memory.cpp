@@ -70,19 +70,55 @@ void SharedMemory::check_words(Warp& warp, const Op& op, LaneAccess& access) {
     const std::size_t word = access.address[0] / 4;
     if (access.is_write ? write_row<kWords>(warp, word, first) : read_row<kWords>(warp, word, first)) return;
   }
-  // One lane stands for all where they read the same word.
-  const bool one_for_all = access.is_uniform && !access.is_write;
-  const std::uint32_t lanes = one_for_all ? access.lanes & -access.lanes : access.lanes;
-  const std::uint64_t many = lanes != access.lanes ? Stamp::kManyThreads : 0;
-  for_lanes(lanes, [&](int lane) {
+  if (!access.is_write) return read_lanes<kWords>(warp, first, access);
+  for_lanes(access.lanes, [&](int lane) {
     const std::size_t word = access.address[lane] / 4;
     const Stamp mine = first.of_lane(lane);
-    if (!access.is_write) return read_words<kWords>(warp, word, mine, lane, many);
     for (std::size_t k = 0; k < kWords; ++k) {
       if (races && !check_write(warp, word + k, mine, lane)) access.rewritten |= 1u << lane;
       writers_[word + k] = mine;
     }
   });
+}
+
+// One lane stands for all that read the same words.
+template <std::size_t kWords>
+void SharedMemory::read_lanes(Warp& warp, Stamp first, const LaneAccess& access) {
+  std::uint32_t lanes = access.lanes, many = 0;
+  if (access.is_uniform) {
+    lanes &= -lanes;
+    many = lanes != access.lanes ? lanes : 0;
+  } else if (lanes == kAllLanes) {
+    lanes &= ~repeated_lanes(access, many);
+  }
+  const std::uint64_t low = Stamp::of(warp.block().first_interval(), 0, 0).bits;
+  const std::uint64_t span = Stamp::of(warp.floor(), 0, 0).bits - low;
+  for_lanes(lanes, [&](int lane) {
+    const std::size_t word = access.address[lane] / 4;
+    const Stamp mine = first.of_lane(lane);
+    std::uint64_t doubtful = 0;
+    for (std::size_t k = 0; k < kWords; ++k) doubtful |= writers_[word + k].bits - low >= span ? 1u : 0u;
+    if (doubtful != 0) {
+      for (std::size_t k = 0; k < kWords; ++k) report_read(warp, word + k, mine, lane);
+    }
+    note_readers<kWords>(word, mine.with((many >> lane & 1) != 0 ? Stamp::kManyThreads : 0));
+  });
+}
+
+// Words that are read together were mostly read together before.
+template <std::size_t kWords>
+void SharedMemory::note_readers(std::size_t first, Stamp mine) {
+  const Stamp before = readers_[first];
+  std::uint64_t differences = 0;
+  for (std::size_t k = 1; k < kWords; ++k) differences |= readers_[first + k].bits ^ before.bits;
+  if (differences == 0) {
+    const std::uint64_t bits = mine.bits | earlier_readers(before, mine);
+    for (std::size_t k = 0; k < kWords; ++k) readers_[first + k].bits = bits;
+    return;
+  }
+  for (std::size_t k = 0; k < kWords; ++k) {
+    readers_[first + k].bits = mine.bits | earlier_readers(readers_[first + k], mine);
+  }
 }
 
 // The quick way where nothing is wrong; false, with nothing changed, where that is not sure.
@@ -117,22 +153,6 @@ bool SharedMemory::write_row(Warp& warp, std::size_t first, Stamp mine) {
 #pragma GCC ivdep
   for (std::size_t k = 0; k < kLanes * kWords; ++k) writers[k].bits = mine.of_lane(static_cast<int>(k / kWords)).bits;
   return true;
-}
-
-template <std::size_t kWords>
-void SharedMemory::read_words(Warp& warp, std::size_t first, Stamp mine, int lane, std::uint64_t many) {
-  const Stamp low = Stamp::of(warp.block().first_interval(), 0, 0), high = Stamp::of(warp.floor(), 0, 0);
-  std::uint64_t doubtful = 0;
-  for (std::size_t k = 0; k < kWords; ++k) {
-    doubtful |= writers_[first + k].bits - low.bits >= high.bits - low.bits ? 1u : 0u;
-  }
-  if (doubtful != 0) {
-    for (std::size_t k = 0; k < kWords; ++k) report_read(warp, first + k, mine, lane);
-  }
-  for (std::size_t k = 0; k < kWords; ++k) {
-    Stamp& reader = readers_[first + k];
-    reader.bits = mine.bits | many | earlier_readers(reader, mine);
-  }
 }
 
 void SharedMemory::report_read(Warp& warp, std::size_t word, Stamp mine, int lane) const {

@@ -29,7 +29,9 @@ class SharedMemory {
   template <std::size_t kWords>
   bool write_row(Warp& warp, std::size_t first, Stamp mine);
   template <std::size_t kWords>
-  void read_words(Warp& warp, std::size_t first, Stamp mine, int lane, std::uint64_t many);
+  void read_lanes(Warp& warp, Stamp first, const LaneAccess& access);
+  template <std::size_t kWords>
+  void note_readers(std::size_t first, Stamp mine);
   void report_read(Warp& warp, std::size_t word, Stamp mine, int lane) const;
   bool check_write(Warp& warp, std::size_t word, Stamp mine, int lane) const;
   void report_address(Warp& warp, const Op& op, const LaneAccess& access) const;
