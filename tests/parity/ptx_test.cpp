@@ -6,11 +6,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "environments/environment_types.h"
 #include "sim/batched_env.h"
-#include "tests/parity/ptx_machine.h"
+#include "tests/soft_gpu/code.h"
+#include "tests/soft_gpu/machine.h"
 
 namespace stampede {
 namespace {
@@ -68,32 +70,35 @@ class PtxTest : public testing::Test {
                         .c_str());
     ASSERT_EQ(code, 0) << read_file(folder_ / "log");
     text_ = read_file(folder_ / "environments.ptx");
-    kernels_ = ptx::parse_module(text_);
+    module_ = std::make_unique<soft_gpu::Module>(text_);
   }
   static void TearDownTestSuite() {
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
-    kernels_.clear();
+    module_.reset();
   }
   void SetUp() override {
     if (folder_.empty()) GTEST_SKIP() << "nvcc was not found";
   }
 
-  // The kernel that was instantiated for an operation on an environment, by their mangled names.
-  static const ptx::Kernel& kernel(const std::string& operation, const std::string& type) {
+  // The mangled name of the kernel that was instantiated for an operation on an environment.
+  static std::string kernel_name(const std::string& operation, const std::string& type) {
     const std::string wanted = operation + "INS_" + std::to_string(type.size()) + type + "E";
-    for (const ptx::Kernel& kernel : kernels_) {
-      if (kernel.name.find(wanted) != std::string::npos) return kernel;
+    for (const std::string& name : module_->kernel_names()) {
+      if (name.find(wanted) != std::string::npos) return name;
     }
     throw std::runtime_error("no kernel " + wanted);
+  }
+  static const soft_gpu::Kernel& kernel(const std::string& operation, const std::string& type) {
+    return *module_->find(kernel_name(operation, type));
   }
 
   static std::filesystem::path folder_;
   static std::string text_;
-  static std::vector<ptx::Kernel> kernels_;
+  static std::unique_ptr<soft_gpu::Module> module_;
 };
 std::filesystem::path PtxTest::folder_;
 std::string PtxTest::text_;
-std::vector<ptx::Kernel> PtxTest::kernels_;
+std::unique_ptr<soft_gpu::Module> PtxTest::module_;
 
 TEST_F(PtxTest, NoSpillsAndNoLocalMemory) {
   const std::string ptxas = find_tool("ptxas");
@@ -111,91 +116,133 @@ TEST_F(PtxTest, NoSpillsAndNoLocalMemory) {
     EXPECT_NE(line.find(" 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"), std::string::npos)
         << name << line;
   }
-  EXPECT_EQ(static_cast<std::size_t>(frames), kernels_.size());
+  EXPECT_EQ(static_cast<std::size_t>(frames), module_->kernel_names().size());
 }
 
 TEST_F(PtxTest, EnvironmentsUseNoDoubles) {
   for_each_environment_type([&]<class E>(const std::string& type) {
     for (const char* name : {"StepOp", "ResetOp"}) {
-      for (const ptx::Instruction& instruction : kernel(name, type).code) {
-        EXPECT_FALSE(instruction.has("f64")) << type << ": " << instruction.text;
+      for (const std::string_view text : kernel(name, type).code->texts) {
+        EXPECT_EQ(text.find(".f64"), std::string_view::npos) << type << ": " << text;
       }
     }
   });
 }
 
-// A batch with its own memory, stepped either by the CPU's loop or by executing PTX.
+// The arrays of a batch, one after the other from an address of the host or of the device.
 template <class E>
-struct Batch {
+class Batch {
+ public:
   static constexpr int kWords = sizeof(typename E::State) / 4;
+  static constexpr int kRecordWords = EnvBatch<E>::kRecord.words;
   static constexpr auto n = static_cast<std::size_t>(kEnvironments);
 
-  Batch() {
-    batch.state = {state.data(), n};
-    batch.needs_reset = needs_reset.data();
-    batch.elapsed = elapsed.data();
-    batch.episode_return = returns.data();
-    batch.log = {episodes.data(), &episode_count};
-    batch.seed = 17;
-    batch.first = 5;
-    batch.time_limit = kTimeLimit;
+  explicit Batch(std::uint64_t address) : begin_(address), end_(address) {
+    batch_.state = {take<std::uint32_t>(n * kWords), n};
+    batch_.needs_reset = take<std::int32_t>(n);
+    batch_.elapsed = take<std::int32_t>(n);
+    batch_.episode_return = take<float>(n);
+    Episode* episodes = take<Episode>(kEpisodesKept);
+    batch_.log = {episodes, take<std::uint32_t>(1)};
+    records_ = take<std::uint32_t>(n * kRecordWords);
+    obs_ = take<std::uint32_t>(n * EnvBatch<E>::kObsWords);
+    batch_.seed = 17;
+    batch_.first = 5;
+    batch_.time_limit = kTimeLimit;
   }
 
-  StepOp<E> step(std::uint64_t row) {
-    for (std::size_t i = 0; i < n; ++i) choose_action(i, row);
-    return {batch, StepRow{records.data(), obs.data(), row}, 0};
+  ResetOp<E> reset() const { return {batch_, obs_}; }
+  StepOp<E> step(std::uint64_t row) const { return {batch_, StepRow{records_, obs_, row}, 0}; }
+  std::size_t bytes() const { return end_ - begin_; }
+  std::size_t records_at() const { return reinterpret_cast<std::uint64_t>(records_) - begin_; }
+  std::size_t episode_count_at() const { return reinterpret_cast<std::uint64_t>(batch_.log.counts) - begin_; }
+
+ private:
+  template <class T>
+  T* take(std::size_t count) {
+    auto* array = reinterpret_cast<T*>(end_);
+    end_ += (count * sizeof(T) + 63) / 64 * 64;
+    return array;
   }
 
-  void choose_action(std::size_t i, std::uint64_t row) {
-    const Space& space = E::specs[0].action;
-    Rng rng(RandomKey{3, row, Purpose::kAction}, static_cast<std::uint32_t>(i));
-    for (int k = 0; k < space.size; ++k) {
-      const auto place = i * EnvBatch<E>::kRecord.words + static_cast<std::size_t>(k);
-      if (space.is_discrete()) records[place] = rng.below(static_cast<std::uint32_t>(space.count));
-      if (!space.is_discrete()) records[place] = float_bits(1.5f * rng.uniform(space.low[k], space.high[k]));
-    }
-  }
-
-  bool operator==(const Batch& other) const {
-    return state == other.state && needs_reset == other.needs_reset && elapsed == other.elapsed &&
-           records == other.records && obs == other.obs && episode_count == other.episode_count &&
-           std::memcmp(returns.data(), other.returns.data(), n * sizeof(float)) == 0 &&
-           std::memcmp(episodes.data(), other.episodes.data(), episodes.size() * sizeof(Episode)) == 0;
-  }
-
-  EnvBatch<E> batch{};
-  std::vector<std::uint32_t> state = std::vector<std::uint32_t>(n * kWords);
-  std::vector<std::int32_t> needs_reset = std::vector<std::int32_t>(n), elapsed = std::vector<std::int32_t>(n);
-  std::vector<float> returns = std::vector<float>(n);
-  std::vector<Episode> episodes = std::vector<Episode>(kEpisodesKept);
-  std::uint32_t episode_count = 0;
-  std::vector<std::uint32_t> records = std::vector<std::uint32_t>(n * EnvBatch<E>::kRecord.words);
-  std::vector<std::uint32_t> obs = std::vector<std::uint32_t>(n * EnvBatch<E>::kObsWords);
+  EnvBatch<E> batch_{};
+  std::uint32_t *records_, *obs_;
+  std::uint64_t begin_, end_;
 };
 
-template <class Operation>
-void execute(ptx::Machine& machine, const Operation& operation) {
-  const int count = kEnvironments;
-  machine.set_parameter(0, &count, sizeof count);
-  machine.set_parameter(1, &operation, sizeof operation);
-  constexpr unsigned kThreads = 32;  // so the last block has idle threads
-  for (unsigned i = 0; i < 2 * kThreads; ++i) machine.run(i / kThreads, kThreads, i % kThreads);
+template <class E>
+void choose_actions(std::uint64_t row, std::uint32_t* records) {
+  const Space& space = E::specs[0].action;
+  for (std::uint32_t i = 0; i < kEnvironments; ++i) {
+    Rng rng(RandomKey{3, row, Purpose::kAction}, i);
+    for (int k = 0; k < space.size; ++k) {
+      std::uint32_t& word = records[i * Batch<E>::kRecordWords + static_cast<std::uint32_t>(k)];
+      if (space.is_discrete()) word = rng.below(static_cast<std::uint32_t>(space.count));
+      if (!space.is_discrete()) word = float_bits(1.5f * rng.uniform(space.low[k], space.high[k]));
+    }
+  }
 }
 
+// A batch that the CPU's loop steps, and one that the software GPU steps.
 template <class E>
-void expect_same_steps(const ptx::Kernel& reset, const ptx::Kernel& step) {
-  Batch<E> cpu, cuda;
-  ptx::Machine reset_machine(reset), step_machine(step);
-  const ResetOp<E> on_cpu{cpu.batch, cpu.obs.data()};
-  for (int i = 0; i < kEnvironments; ++i) on_cpu(i);
-  execute(reset_machine, ResetOp<E>{cuda.batch, cuda.obs.data()});
-  ASSERT_TRUE(cpu == cuda) << E::specs[0].id << " after the reset";
-  for (std::uint64_t row = 0; row < kRows; ++row) {
-    cpu.step(row)(0, kEnvironments);
-    execute(step_machine, cuda.step(row));
-    ASSERT_TRUE(cpu == cuda) << E::specs[0].id << " in row " << row;
+class Pair {
+ public:
+  Pair()
+      : memory_(1 << 20),
+        words_(Batch<E>(0).bytes() / 4),
+        cpu_(reinterpret_cast<std::uint64_t>(words_.data())),
+        address_(memory_.allocate(cpu_.bytes())),
+        cuda_(address_) {
+    std::memset(memory_.host_view(address_, cpu_.bytes(), soft_gpu::Access::kWrite), 0, cpu_.bytes());
   }
-  EXPECT_GT(cpu.episode_count, 0u) << E::specs[0].id;
+
+  void reset(const soft_gpu::Kernel& kernel) {
+    const ResetOp<E> on_cpu = cpu_.reset();
+    for (int i = 0; i < kEnvironments; ++i) on_cpu(i);
+    launch(kernel, cuda_.reset());
+  }
+  void step(const soft_gpu::Kernel& kernel, std::uint64_t row) {
+    choose_actions<E>(row, words_.data() + cpu_.records_at() / 4);
+    choose_actions<E>(row, device_words(cuda_.records_at()));
+    cpu_.step(row)(0, kEnvironments);
+    launch(kernel, cuda_.step(row));
+  }
+  bool same() { return std::memcmp(words_.data(), device_words(0), cpu_.bytes()) == 0; }
+  std::uint32_t episodes() const { return words_[cpu_.episode_count_at() / 4]; }
+
+ private:
+  std::uint32_t* device_words(std::size_t offset) {
+    std::byte* bytes = memory_.host_view(address_, cpu_.bytes(), soft_gpu::Access::kRead);
+    return reinterpret_cast<std::uint32_t*>(bytes + offset);
+  }
+
+  template <class Operation>
+  void launch(const soft_gpu::Kernel& kernel, const Operation& operation) {
+    soft_gpu::Launch launch{&kernel, 2, 32, 0, std::vector<std::byte>(kernel.parameter_bytes)};  // with idle threads
+    const int count = kEnvironments;
+    ASSERT_EQ(kernel.parameters.at(1).bytes, sizeof operation);
+    std::memcpy(launch.parameters.data() + kernel.parameters[0].offset, &count, sizeof count);
+    std::memcpy(launch.parameters.data() + kernel.parameters[1].offset, &operation, sizeof operation);
+    soft_gpu::run(launch, memory_, soft_gpu::Schedule{});
+  }
+
+  soft_gpu::DeviceMemory memory_;
+  std::vector<std::uint32_t> words_;
+  Batch<E> cpu_;
+  std::uint64_t address_;
+  Batch<E> cuda_;
+};
+
+template <class E>
+void expect_same_steps(const soft_gpu::Kernel& reset, const soft_gpu::Kernel& step) {
+  Pair<E> pair;
+  pair.reset(reset);
+  ASSERT_TRUE(pair.same()) << E::specs[0].id << " after the reset";
+  for (std::uint64_t row = 0; row < kRows; ++row) {
+    pair.step(step, row);
+    ASSERT_TRUE(pair.same()) << E::specs[0].id << " in row " << row;
+  }
+  EXPECT_GT(pair.episodes(), 0u) << E::specs[0].id;
 }
 
 TEST_F(PtxTest, StepsHaveTheBitsOfTheCpu) {
@@ -203,24 +250,23 @@ TEST_F(PtxTest, StepsHaveTheBitsOfTheCpu) {
       [&]<class E>(const std::string& type) { expect_same_steps<E>(kernel("ResetOp", type), kernel("StepOp", type)); });
 }
 
-TEST_F(PtxTest, InterpreterNoticesAWrongInstruction) {
-  ptx::Kernel wrong = kernel("StepOp", "CartPole");
-  const ptx::Kernel& reset = kernel("ResetOp", "CartPole");
-  int changed = 0;
-  for (ptx::Instruction& instruction : wrong.code) {
-    if (instruction.op != "fma" || changed > 0) continue;
-    std::swap(instruction.operands[2], instruction.operands[3]);
-    ++changed;
-  }
-  ASSERT_EQ(changed, 1);
-  Batch<CartPole> cpu, cuda;
-  ptx::Machine reset_machine(reset), step_machine(wrong);
-  const ResetOp<CartPole> on_cpu{cpu.batch, cpu.obs.data()};
-  for (int i = 0; i < kEnvironments; ++i) on_cpu(i);
-  execute(reset_machine, ResetOp<CartPole>{cuda.batch, cuda.obs.data()});
-  cpu.step(0)(0, kEnvironments);
-  execute(step_machine, cuda.step(0));
-  EXPECT_FALSE(cpu == cuda);
+// Exchanges the first factor and the addend of the first fma after a place in a module's text.
+std::string with_wrong_fma(std::string text, std::size_t from) {
+  const std::size_t at = text.find("fma.rn.f32", from), end = text.find(';', at);
+  std::istringstream words(text.substr(at, end - at));
+  std::string name, result, a, b, c;
+  words >> name >> result >> a >> b >> c;
+  return text.replace(at, end - at, name + " " + result + " " + c + ", " + b + " " + a.substr(0, a.size() - 1));
+}
+
+TEST_F(PtxTest, AWrongInstructionIsNoticed) {
+  const std::string name = kernel_name("StepOp", "CartPole");
+  soft_gpu::Module wrong(with_wrong_fma(text_, text_.find(".entry " + name)));
+  Pair<CartPole> pair;
+  pair.reset(kernel("ResetOp", "CartPole"));
+  ASSERT_TRUE(pair.same());
+  pair.step(*wrong.find(name), 0);
+  EXPECT_FALSE(pair.same());
 }
 
 }  // namespace

@@ -19,43 +19,92 @@ Block::Block(const Launch& launch, DeviceMemory& memory, LaunchHistory& history,
     warps_.emplace_back(*launch.kernel->code, launch.kernel->local_bytes, *this, first);
   }
   order_.resize(warps_.size());
-  ended_.resize(warps_.size());
+  progress_.resize(warps_.size());
+  known_.resize(warps_.size() * warps_.size());
 }
 
-void Block::run(unsigned index) {
+void Block::start(unsigned index) {
   index_ = index;
-  first_interval_ = interval_ = memory_.next_interval();
+  first_interval_ = memory_.next_interval();
+  rounds_ = 0;
   global_.start_block();
   for (Warp& warp : warps_) {
     const unsigned threads = std::min<unsigned>(launch_.block - warp.first_thread(), kLanes);
     warp.start(threads == kLanes ? kAllLanes : (1u << threads) - 1, index, launch_.block, launch_.grid);
+    warp.begin_interval(first_interval_);
   }
-  std::fill(ended_.begin(), ended_.end(), false);
-  for (std::size_t living = warps_.size(); living > 0;) {
-    order_warps();
-    for (const unsigned i : order_) {
-      if (ended_[i] || warps_[i].run() == Warp::State::kAtBarrier) continue;
-      ended_[i] = true;
-      --living;
+  std::fill(progress_.begin(), progress_.end(), Progress::kRunnable);
+  std::fill(known_.begin(), known_.end(), 0);
+}
+
+void Block::run(unsigned index) {
+  start(index);
+  while (run_warps()) {
+    bool any = false;
+    for (unsigned i = 0; i < warps_.size(); ++i) {
+      if (progress_[i] == Progress::kWaiting && complete_barrier(i)) any = true;
     }
-    if (living > 0) check_barrier();
-    interval_ = memory_.next_interval();
+    if (!any) report_deadlock();
   }
 }
 
-void Block::order_warps() { schedule_order(schedule_, std::uint64_t{index_} << 32 | shuffles_++, order_); }
-
-// All warps that have not ended are at a barrier now.
-void Block::check_barrier() const {
-  const Warp* first = nullptr;
-  for (std::size_t i = 0; i < warps_.size(); ++i) {
-    const Warp& warp = warps_[i];
-    if (ended_[i]) continue;
-    if (first == nullptr) first = &warp;
-    if (warp.position() != first->position()) {
-      warp.fault(Fault::Kind::kBarrier, 0, "warps wait at different barriers");
+// Runs every warp that can to its next barrier or its end. False when all have ended.
+bool Block::run_warps() {
+  schedule_order(schedule_, std::uint64_t{index_} << 32 | rounds_++, order_);
+  bool any_waiting = false;
+  for (const unsigned i : order_) {
+    if (progress_[i] == Progress::kRunnable) {
+      progress_[i] = warps_[i].run() == Warp::State::kEnded ? Progress::kEnded : Progress::kWaiting;
     }
+    any_waiting = any_waiting || progress_[i] == Progress::kWaiting;
   }
+  return any_waiting;
+}
+
+// Lets the warps go on that wait at the same barrier as the first one, when enough have come.
+bool Block::complete_barrier(unsigned first) {
+  const Warp::Barrier& barrier = warps_[first].barrier();
+  std::vector<unsigned> here;
+  for (unsigned i = first; i < warps_.size(); ++i) {
+    if (progress_[i] != Progress::kWaiting || warps_[i].barrier().number != barrier.number) continue;
+    if (warps_[i].barrier().op != barrier.op || warps_[i].barrier().threads != barrier.threads) {
+      warps_[i].fault(Fault::Kind::kBarrier, 0,
+                      "another warp waits at this barrier in PTX line " + std::to_string(barrier.op->line));
+    }
+    here.push_back(i);
+  }
+  const std::size_t wanted = (barrier.threads + kLanes - 1) / kLanes;
+  if (here.size() < wanted) return false;
+  if (here.size() > wanted) warps_[first].fault(Fault::Kind::kBarrier, 0, "more threads wait than the barrier is for");
+  pass_barrier(here);
+  return true;
+}
+
+// The warps now know what each of them did or knew.
+void Block::pass_barrier(const std::vector<unsigned>& warps) {
+  const std::uint64_t interval = memory_.next_interval();
+  const std::size_t n = warps_.size();
+  std::vector<std::uint64_t> known(n);
+  for (const unsigned i : warps) {
+    for (std::size_t other = 0; other < n; ++other) known[other] = std::max(known[other], known_[i * n + other]);
+  }
+  for (const unsigned i : warps) known[i] = interval;
+  for (const unsigned i : warps) {
+    std::copy(known.begin(), known.end(), known_.begin() + static_cast<std::ptrdiff_t>(i * n));
+    warps_[i].begin_interval(interval);
+    progress_[i] = Progress::kRunnable;
+  }
+}
+
+void Block::report_deadlock() const {
+  std::string ended;
+  const Warp* waiting = nullptr;
+  for (std::size_t i = 0; i < warps_.size(); ++i) {
+    if (progress_[i] == Progress::kEnded) ended += " " + std::to_string(i);
+    if (progress_[i] == Progress::kWaiting && waiting == nullptr) waiting = &warps_[i];
+  }
+  waiting->fault(Fault::Kind::kBarrier, 0,
+                 ended.empty() ? "other warps wait elsewhere" : "these warps have ended and will not come:" + ended);
 }
 
 void Block::fault(Fault::Kind kind, unsigned thread, const Op& op, const std::string& reason) const {

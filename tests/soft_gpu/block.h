@@ -24,8 +24,9 @@ class Block {
 
   // For operations.
   unsigned index() const { return index_; }
-  std::uint64_t interval() const { return interval_; }
   std::uint64_t first_interval() const { return first_interval_; }
+  // Warp `warp` knows what warp `other` did before this interval: a barrier was between.
+  std::uint64_t known(unsigned warp, unsigned other) const { return known_[warp * warps_.size() + other]; }
   bool checks_races() const { return schedule_.check_races; }
   SharedMemory& shared() { return shared_; }
   GlobalMemory& global() { return global_; }
@@ -35,8 +36,13 @@ class Block {
   Statistics statistics() const;
 
  private:
-  void order_warps();
-  void check_barrier() const;
+  enum class Progress { kRunnable, kWaiting, kEnded };
+
+  void start(unsigned index);
+  bool run_warps();
+  bool complete_barrier(unsigned first);
+  void pass_barrier(const std::vector<unsigned>& warps);
+  [[noreturn]] void report_deadlock() const;
 
   const Launch& launch_;
   DeviceMemory& memory_;
@@ -45,9 +51,10 @@ class Block {
   GlobalMemory global_;
   std::deque<Warp> warps_;
   std::vector<unsigned> order_;
-  std::vector<bool> ended_;
+  std::vector<Progress> progress_;
+  std::vector<std::uint64_t> known_;  // [warp, other warp]
   unsigned index_ = 0;
-  std::uint64_t first_interval_ = 0, interval_ = 0, shuffles_ = 0;
+  std::uint64_t first_interval_ = 0, rounds_ = 0;
 };
 
 }  // namespace stampede::soft_gpu

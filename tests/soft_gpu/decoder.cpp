@@ -220,6 +220,8 @@ class Decoder {
     if (is_number(text)) return constant(immediate(text), letter);
     if (text[0] == '%') {
       const Register found = find_register(text, instruction, scope);
+      if (found.letter == 'd' && letter == 'w' && instruction.opcode == "cvt")
+        return lower_half(found.slot, instruction);
       if (found.letter != letter) refuse(instruction);
       return found.slot;
     }
@@ -231,6 +233,18 @@ class Decoder {
       return slot;
     }
     return constant(find_variable(text, instruction, scope).offset, letter);
+  }
+
+  // Conversions may name a register that is wider than their source.
+  Slot lower_half(Slot wide, const Instruction& instruction) {
+    Op op;
+    op.execute = operation_table().find("cvt.u32.u64")->second.execute;
+    op.slot[0] = new_slot('w');
+    op.slot[1] = wide;
+    op.line = instruction.line;
+    code_.ops.push_back(op);
+    code_.texts.push_back(instruction.text);
+    return op.slot[0];
   }
 
   Register find_register(std::string_view text, const Instruction& instruction, Scope& scope) {
@@ -352,7 +366,10 @@ class Decoder {
       op.execute = &warp_barrier;
       return;
     }
-    if (instruction.operands.size() == 1 && instruction.operands[0] == "0") op.execute = &block_barrier;
+    op.slot[0] = operand(instruction.operands.at(0), 'w', instruction, scope);
+    op.slot[1] = code_.threads;
+    if (instruction.operands.size() > 1) op.slot[1] = operand(instruction.operands[1], 'w', instruction, scope);
+    if (instruction.has("sync")) op.execute = &block_barrier;
   }
 
   void decode_branch(const Instruction& instruction, Scope& scope, Op& op) {

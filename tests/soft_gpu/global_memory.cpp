@@ -106,7 +106,7 @@ void GlobalMemory::check_races(Warp& warp, const Op& op, LaneAccess& access) {
   Block& block = warp.block();
   for_lanes(access.lanes, [&](int i) {
     WordHistory* words = memory_.history(access.address[i]);
-    const Stamp mine = Stamp::of(block.interval(), block.index(), warp.first_thread() + static_cast<unsigned>(i));
+    const Stamp mine = Stamp::of(warp.interval(), block.index(), warp.first_thread() + static_cast<unsigned>(i));
     for (int k = 0; k < op.bytes / 4; ++k) {
       if (!access.is_write) {
         check_read(warp, words[k], mine, i);
@@ -120,15 +120,17 @@ void GlobalMemory::check_races(Warp& warp, const Op& op, LaneAccess& access) {
 
 // Whether another access of the launch came surely before: earlier in the same warp, before a barrier of the same
 // block, or before an atomic instruction that this block has met.
-bool GlobalMemory::ordered(Stamp other, Stamp mine) const {
+bool GlobalMemory::ordered(Warp& warp, Stamp other, Stamp mine) const {
   if (other.interval() < history_.first_interval()) return true;
-  if (other.place() == mine.place()) return other.interval() != mine.interval() || other.warp() == mine.warp();
+  if (other.place() == mine.place()) {
+    return other.warp() == mine.warp() || other.interval() < warp.block().known(mine.warp(), other.warp());
+  }
   return history_.seen(mine.place(), other.place()) > other.interval();
 }
 
 void GlobalMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lane) const {
   const Stamp writer = load(word.writer), before = load(word.reader);
-  if (!ordered(writer, mine)) {
+  if (!ordered(warp, writer, mine)) {
     warp.fault(Fault::Kind::kGlobalRace, lane,
                "reads what thread " + std::to_string(writer.thread()) + " of block " + std::to_string(writer.place()) +
                    " writes, and nothing orders them");
@@ -150,7 +152,7 @@ bool GlobalMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int la
   const Stamp reader = load(word.reader), writer = load(word.writer);
   bool race = false;
   if (reader.interval() >= history_.first_interval()) {
-    race = !ordered(reader, mine) || (reader.many_threads() && reader.interval() == mine.interval());
+    race = !ordered(warp, reader, mine) || (reader.many_threads() && reader.interval() == mine.interval());
     if (reader.many_places()) race = race || !history_.sees_all(mine.place());
   }
   if (race) {
@@ -158,7 +160,7 @@ bool GlobalMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int la
                "writes what thread " + std::to_string(reader.thread()) + " of block " + std::to_string(reader.place()) +
                    " reads, and nothing orders them");
   }
-  return ordered(writer, mine) || (atomic && writer.many_places());
+  return ordered(warp, writer, mine) || (atomic && writer.many_places());
 }
 
 }  // namespace stampede::soft_gpu

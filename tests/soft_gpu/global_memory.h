@@ -54,7 +54,7 @@ class GlobalMemory {
   void check_races(Warp& warp, const Op& op, LaneAccess& access);
   void check_read(Warp& warp, WordHistory& word, Stamp mine, int lane) const;
   bool check_write(Warp& warp, WordHistory& word, Stamp mine, int lane, bool atomic) const;
-  bool ordered(Stamp other, Stamp mine) const;
+  bool ordered(Warp& warp, Stamp other, Stamp mine) const;
 
   DeviceMemory& memory_;
   LaunchHistory& history_;

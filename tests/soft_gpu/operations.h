@@ -25,6 +25,7 @@ void ballot(Warp&, const Op&);
 void warp_barrier(Warp&, const Op&);
 // d = a b + c for tiles of 16x16 and 16x8 bfloat16. Code::lists from Op::target: 4 slots of d, 4 of a, 2 of b, 4 of c.
 void multiply_tiles(Warp&, const Op&);
+// Slots: the barrier, and how many threads meet there.
 void block_barrier(Warp&, const Op&);
 void memory_fence(Warp&, const Op&);
 void branch(Warp&, const Op&);  // to Op::target

@@ -32,7 +32,7 @@ void SharedMemory::resolve(Warp& warp, const Op& op, LaneAccess& access) {
 void SharedMemory::check_word(Warp& warp, std::size_t index, int lane, LaneAccess& access) {
   WordHistory& word = history_[index];
   const unsigned thread = warp.first_thread() + static_cast<unsigned>(lane);
-  const Stamp mine = Stamp::of(warp.block().interval(), warp.epoch(), thread);
+  const Stamp mine = Stamp::of(warp.interval(), warp.epoch(), thread);
   if (access.is_write) {
     if (!check_write(warp, word, mine, lane)) access.rewritten |= 1u << lane;
     word.writer = mine;
@@ -45,14 +45,16 @@ void SharedMemory::check_word(Warp& warp, std::size_t index, int lane, LaneAcces
   check_read(warp, word, mine, lane);
 }
 
-// Two threads of a warp are also kept apart by bar.warp.sync, which counts the epochs.
-static bool apart(Stamp other, Stamp mine) {
-  if (other.interval() != mine.interval() || other.thread() == mine.thread()) return true;
-  return other.warp() == mine.warp() && other.place() != mine.place();
+// Whether a barrier is between another access and this one. Two threads of a warp are also kept apart by bar.warp.sync,
+// which counts the epochs.
+static bool apart(Warp& warp, Stamp other, Stamp mine) {
+  if (other.interval() < warp.block().first_interval() || other.thread() == mine.thread()) return true;
+  if (other.warp() != mine.warp()) return other.interval() < warp.block().known(mine.warp(), other.warp());
+  return other.interval() != mine.interval() || other.place() != mine.place();
 }
 
 void SharedMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lane) const {
-  if (warp.block().checks_races() && !apart(word.writer, mine)) {
+  if (warp.block().checks_races() && !apart(warp, word.writer, mine)) {
     warp.fault(Fault::Kind::kSharedRace, lane,
                "reads what thread " + std::to_string(word.writer.thread()) + " writes without a barrier between");
   }
@@ -68,17 +70,18 @@ void SharedMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lan
 }
 
 // False when another thread wrote the word without a barrier: harmless only when it wrote the same.
-bool SharedMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int lane) const {
+bool SharedMemory::check_write(Warp& warp, const WordHistory& word, Stamp mine, int lane) const {
   if (!warp.block().checks_races()) return true;
   const Stamp reader = word.reader;
-  const bool read_by_others =
-      reader.interval() == mine.interval() &&
-      (reader.many_places() || !apart(reader, mine) || (reader.many_threads() && reader.place() == mine.place()));
-  if (read_by_others) {
+  bool race = !apart(warp, reader, mine);
+  if (reader.interval() == mine.interval()) {
+    race = race || reader.many_places() || (reader.many_threads() && reader.place() == mine.place());
+  }
+  if (race) {
     warp.fault(Fault::Kind::kSharedRace, lane,
                "writes what thread " + std::to_string(reader.thread()) + " reads without a barrier between");
   }
-  return apart(word.writer, mine);
+  return apart(warp, word.writer, mine);
 }
 
 }  // namespace stampede::soft_gpu

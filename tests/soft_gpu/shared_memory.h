@@ -24,7 +24,7 @@ class SharedMemory {
  private:
   void check_word(Warp& warp, std::size_t word, int lane, LaneAccess& access);
   void check_read(Warp& warp, WordHistory& word, Stamp mine, int lane) const;
-  bool check_write(Warp& warp, WordHistory& word, Stamp mine, int lane) const;
+  bool check_write(Warp& warp, const WordHistory& word, Stamp mine, int lane) const;
 
   std::size_t bytes_;
   std::vector<std::byte> contents_;

@@ -6,9 +6,9 @@
 
 namespace stampede::soft_gpu {
 
-// Time is counted in intervals: what a block does from its start, or a barrier, to its next barrier. Every interval of
-// every block has a number of its own, and later ones a higher one. place: a block of the launch, or an epoch of a
-// warp; 16 bits, which may wrap around: two that look the same hide a race and invent none.
+// Time is counted in intervals: what a warp does from its block's start, or a barrier, to its next barrier. A barrier
+// gives the warps that met there a new number, which is higher than all before. place: a block of the launch, or an
+// epoch of a warp; 16 bits, which may wrap around: two that look the same hide a race and invent none.
 struct Stamp {
   static constexpr std::uint64_t kManyPlaces = 1, kManyThreads = 2;
 

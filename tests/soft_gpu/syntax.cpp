@@ -148,7 +148,7 @@ bool parse_statement(std::string_view text, unsigned line, Statement& statement)
     statement.used_bytes = static_cast<unsigned>(number(mask.substr(0, mask.find('"'))));
     return true;
   }
-  if (text.starts_with(".loc") || text.starts_with(".file")) return false;
+  if (text.starts_with(".loc ") || text.starts_with(".file ")) return false;
   statement.kind = Statement::Kind::kDeclaration;
   statement.declaration = parse_declaration(text);
   return true;

@@ -147,8 +147,9 @@ bool Warp::meet(std::uint32_t wanted) {
   return false;
 }
 
-void Warp::wait_at_barrier() {
+void Warp::wait_at_barrier(unsigned barrier, unsigned threads) {
   if (!meet(kAllLanes)) return;
+  barrier_ = {barrier, threads, op_};
   at_barrier_ = true;
   limit_ = 0;
 }

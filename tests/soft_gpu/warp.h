@@ -42,7 +42,8 @@ class Warp {
   void leave();
   // Whether all `wanted` lanes that have not ended are here. If not, the instruction is executed again later.
   bool meet(std::uint32_t wanted);
-  void wait_at_barrier();
+  // threads: of the block that meet at this barrier, a multiple of 32.
+  void wait_at_barrier(unsigned barrier, unsigned threads);
   std::uint32_t living() const { return living_; }
 
   Block& block() { return block_; }
@@ -50,11 +51,18 @@ class Warp {
   unsigned first_thread() const { return first_thread_; }
   std::byte* local(int lane) { return local_.get() + static_cast<std::size_t>(lane) * local_bytes_; }
   std::size_t local_bytes() const { return local_bytes_; }
+  std::uint64_t interval() const { return interval_; }
+  void begin_interval(std::uint64_t interval) { interval_ = interval; }
   unsigned epoch() const { return epoch_; }  // counts bar.warp.sync, so that races within a warp are found
   void next_epoch() { ++epoch_; }
   [[noreturn]] void fault(Fault::Kind kind, int lane, const std::string& reason) const;
 
-  std::uint32_t position() const { return pc_; }
+  // Which barrier the warp waits at.
+  struct Barrier {
+    unsigned number = 0, threads = 0;
+    const Op* op = nullptr;
+  };
+  const Barrier& barrier() const { return barrier_; }
   std::uint64_t instructions() const { return instructions_; }
   std::uint64_t lane_instructions() const { return lane_instructions_; }
 
@@ -81,7 +89,9 @@ class Warp {
   std::uint32_t living_ = 0, active_ = 0;  // lanes that have not ended; of the group that executes
   std::uint32_t pc_ = 0, limit_ = 0;       // the group executes while it is below its limit
   bool waiting_ = false, at_barrier_ = false;
+  Barrier barrier_;
   const Op* op_ = nullptr;
+  std::uint64_t interval_ = 0;
   std::uint64_t instructions_ = 0, lane_instructions_ = 0;
 };
 

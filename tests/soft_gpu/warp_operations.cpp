@@ -140,9 +140,14 @@ void multiply_tiles(Warp& warp, const Op& op) {
   }
 }
 
-void block_barrier(Warp& warp, const Op&) { warp.wait_at_barrier(); }
+void block_barrier(Warp& warp, const Op& op) {
+  const auto first = static_cast<std::size_t>(std::countr_zero(warp.mask));
+  const unsigned number = warp.lanes<std::uint32_t>(op.slot[0])[first];
+  const unsigned threads = warp.lanes<std::uint32_t>(op.slot[1])[first];
+  warp.wait_at_barrier(number, threads);
+}
 
-void memory_fence(Warp& warp, const Op&) { warp.block().global().fence(warp.block().interval()); }
+void memory_fence(Warp& warp, const Op&) { warp.block().global().fence(warp.interval()); }
 
 void branch(Warp& warp, const Op& op) { warp.branch(op.target); }
 
