@@ -31,7 +31,7 @@ void Block::start(unsigned index) {
   for (Warp& warp : warps_) {
     const unsigned threads = std::min<unsigned>(launch_.block - warp.first_thread(), kLanes);
     warp.start(threads == kLanes ? kAllLanes : (1u << threads) - 1, index, launch_.block, launch_.grid);
-    warp.begin_interval(first_interval_);
+    warp.begin_interval(first_interval_, first_interval_);
   }
   std::fill(progress_.begin(), progress_.end(), Progress::kRunnable);
   std::fill(known_.begin(), known_.end(), 0);
@@ -89,9 +89,10 @@ void Block::pass_barrier(const std::vector<unsigned>& warps) {
     for (std::size_t other = 0; other < n; ++other) known[other] = std::max(known[other], known_[i * n + other]);
   }
   for (const unsigned i : warps) known[i] = interval;
+  const std::uint64_t floor = std::max(first_interval_, *std::min_element(known.begin(), known.end()));
   for (const unsigned i : warps) {
     std::copy(known.begin(), known.end(), known_.begin() + static_cast<std::ptrdiff_t>(i * n));
-    warps_[i].begin_interval(interval);
+    warps_[i].begin_interval(interval, floor);
     progress_[i] = Progress::kRunnable;
   }
 }

@@ -43,6 +43,9 @@ void LaunchHistory::meet_at(std::uint64_t address, unsigned block, std::uint64_t
 }
 
 void GlobalMemory::resolve(Warp& warp, const Op& op, LaneAccess& access) {
+  // One lane stands for all where they read the same word.
+  const std::uint32_t all = access.lanes;
+  if (access.is_uniform && !access.is_write) access.lanes &= -access.lanes;
   find(warp, op, access);
   if (!access.is_write || access.is_atomic) check_initialized(warp, op, access);
   if (access.is_write) mark_initialized(op, access);
@@ -51,6 +54,7 @@ void GlobalMemory::resolve(Warp& warp, const Op& op, LaneAccess& access) {
   }
   if (warp.block().checks_races() && op.bytes >= 4) check_races(warp, op, access);
   for (int i = 0; i < kLanes; ++i) access.pointer[i] = memory_.contents(access.address[i]);
+  access.lanes = all;
 }
 
 void GlobalMemory::find(Warp& warp, const Op& op, const LaneAccess& access) {

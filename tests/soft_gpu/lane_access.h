@@ -12,6 +12,7 @@ namespace stampede::soft_gpu {
 struct LaneAccess {
   bool is_write = false;
   bool is_atomic = false;
+  bool is_uniform = false;                    // all lanes have the address of the first that takes part
   std::uint32_t lanes = 0;                    // that take part
   alignas(64) std::uint64_t address[kLanes];  // lanes that do not take part have one of another's
   alignas(64) std::byte* pointer[kLanes];     // where the bytes lie

@@ -57,14 +57,22 @@ Statistics run_blocks(const Launch& launch, DeviceMemory& memory, const Schedule
   return sum;
 }
 
+// One where it costs more to start others than they would save.
+int useful_threads(const Launch& launch, const Schedule& schedule) {
+  constexpr std::size_t kManyOps = 1000;
+  constexpr unsigned kManyBlocks = 8;
+  const Code& code = *launch.kernel->code;
+  if (code.has_atomics || (launch.grid < kManyBlocks && code.ops.size() < kManyOps)) return 1;
+  return static_cast<int>(std::max(1u, std::min(schedule.host_threads, launch.grid)));
+}
+
 }  // namespace
 
 Statistics run(const Launch& launch, DeviceMemory& memory, const Schedule& schedule) {
   check_launch(launch);
   std::vector<unsigned> order(launch.grid);
   schedule_order(schedule, std::uint64_t{1} << 63, order);
-  const unsigned useful = launch.kernel->code->has_atomics ? 1 : std::min(schedule.host_threads, launch.grid);
-  return run_blocks(launch, memory, schedule, order, static_cast<int>(std::max(1u, useful)));
+  return run_blocks(launch, memory, schedule, order, useful_threads(launch, schedule));
 }
 
 }  // namespace stampede::soft_gpu

@@ -17,21 +17,24 @@ void read_addresses(Warp& warp, const Op& op, LaneAccess& access) {
   access.lanes = warp.mask;
   if (op.slot[4] == kNoSlot) {
     for (int i = 0; i < kLanes; ++i) access.address[i] = offset;
+    access.is_uniform = true;
     return;
   }
   using Register = std::conditional_t<kSpace == Space::kShared, std::uint32_t, std::uint64_t>;
   const auto* address = warp.lanes<Register>(op.slot[4]);
   const std::uint32_t mask = warp.mask;
-  if (mask == kAllLanes) {
-    for (int i = 0; i < kLanes; ++i) access.address[i] = address[i] + offset;
-    return;
-  }
   const std::uint64_t another = address[std::countr_zero(mask)] + offset;
-  for (int i = 0; i < kLanes; ++i) access.address[i] = (mask >> i & 1) != 0 ? address[i] + offset : another;
+  std::uint64_t differences = 0;
+  for (int i = 0; i < kLanes; ++i) {
+    access.address[i] = (mask >> i & 1) != 0 ? address[i] + offset : another;
+    differences |= access.address[i] ^ another;
+  }
+  access.is_uniform = differences == 0;
 }
 
 void check_plain(Warp& warp, const Op& op, const LaneAccess& access, std::size_t size, const char* space) {
-  for_lanes(access.lanes, [&](int i) {
+  const std::uint32_t checked = access.is_uniform ? access.lanes & -access.lanes : access.lanes;
+  for_lanes(checked, [&](int i) {
     const std::uint64_t at = access.address[i];
     if (at > size || at + op.bytes > size) {
       warp.fault(Fault::Kind::kOutOfBounds, i,
@@ -81,6 +84,7 @@ void resolve_generic(Warp& warp, const Op& op, LaneAccess& access) {
     const std::uint64_t window = space == Space::kGlobal ? 0 : first & kWindowBits;
     LaneAccess part;
     part.is_write = access.is_write;
+    part.is_uniform = access.is_uniform;
     part.lanes = 0;
     for_lanes(rest, [&](int i) { part.lanes |= space_of(access.address[i]) == space ? 1u << i : 0; });
     for (int i = 0; i < kLanes; ++i) {
@@ -109,14 +113,21 @@ void load(Warp& warp, const Op& op) {
   LaneAccess access;
   resolve<kSpace>(warp, op, access);
   using Extended = std::conditional_t<std::is_signed_v<Memory>, std::make_signed_t<Register>, Register>;
-  for (int part = 0; part < op.parts; ++part) {
-    if (op.slot[static_cast<std::size_t>(part)] == kNoSlot) continue;
-    auto* to = warp.lanes<Register>(op.slot[static_cast<std::size_t>(part)]);
-    for_lanes(access.lanes, [&](int i) {
-      Memory value;
-      std::memcpy(&value, access.pointer[i] + static_cast<std::size_t>(part) * sizeof value, sizeof value);
-      to[i] = static_cast<Register>(static_cast<Extended>(value));
-    });
+  const auto value_at = [](const std::byte* place) {
+    Memory value;
+    std::memcpy(&value, place, sizeof value);
+    return static_cast<Register>(static_cast<Extended>(value));
+  };
+  for (std::size_t part = 0; part < op.parts; ++part) {
+    if (op.slot[part] == kNoSlot) continue;
+    auto* to = warp.lanes<Register>(op.slot[part]);
+    if (access.is_uniform && kSpace != Space::kLocal && kSpace != Space::kGeneric) {
+      const Register value = value_at(access.pointer[std::countr_zero(access.lanes)] + part * sizeof(Memory));
+      const std::uint32_t mask = access.lanes;
+      for (int i = 0; i < kLanes; ++i) to[i] = (mask >> i & 1) != 0 ? value : to[i];
+    } else {
+      for_lanes(access.lanes, [&](int i) { to[i] = value_at(access.pointer[i] + part * sizeof(Memory)); });
+    }
   }
 }
 

@@ -22,9 +22,9 @@ class SharedMemory {
   void resolve(Warp& warp, const Op& op, LaneAccess& access);
 
  private:
-  void check_word(Warp& warp, std::size_t word, int lane, LaneAccess& access);
-  void check_read(Warp& warp, WordHistory& word, Stamp mine, int lane) const;
-  bool check_write(Warp& warp, const WordHistory& word, Stamp mine, int lane) const;
+  void check_read(Warp& warp, std::size_t word, Stamp mine, int lane, std::uint64_t many);
+  bool check_write(Warp& warp, std::size_t word, Stamp mine, int lane) const;
+  [[noreturn]] void report_address(Warp& warp, const Op& op, int lane, std::uint64_t at) const;
 
   std::size_t bytes_;
   std::vector<std::byte> contents_;

@@ -52,7 +52,12 @@ class Warp {
   std::byte* local(int lane) { return local_.get() + static_cast<std::size_t>(lane) * local_bytes_; }
   std::size_t local_bytes() const { return local_bytes_; }
   std::uint64_t interval() const { return interval_; }
-  void begin_interval(std::uint64_t interval) { interval_ = interval; }
+  // floor: what other warps did before this interval is ordered before what this one does now.
+  void begin_interval(std::uint64_t interval, std::uint64_t floor) {
+    interval_ = interval;
+    floor_ = floor;
+  }
+  std::uint64_t floor() const { return floor_; }
   unsigned epoch() const { return epoch_; }  // counts bar.warp.sync, so that races within a warp are found
   void next_epoch() { ++epoch_; }
   [[noreturn]] void fault(Fault::Kind kind, int lane, const std::string& reason) const;
@@ -91,7 +96,7 @@ class Warp {
   bool waiting_ = false, at_barrier_ = false;
   Barrier barrier_;
   const Op* op_ = nullptr;
-  std::uint64_t interval_ = 0;
+  std::uint64_t interval_ = 0, floor_ = 0;
   std::uint64_t instructions_ = 0, lane_instructions_ = 0;
 };
 
