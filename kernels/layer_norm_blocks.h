@@ -44,18 +44,19 @@ struct LayerNormColumn {
 };
 
 #ifdef STAMPEDE_BLOCK_KERNELS
-// The row that a half-warp works on. Halves beyond the last row repeat it without writing, because every lane of a warp
-// takes part in the exchanges.
+// The row that a half-warp works on, and how many of its `size` elements it reads. Halves beyond the last row read
+// nothing of it, for another warp may be writing there, but take part in the exchanges, as every lane of a warp must.
 struct LayerNormLanes {
-  unsigned lane;
+  unsigned lane, size;
   std::size_t row;
-  bool writes;
+  bool has_row;
 
-  DEVICE explicit LayerNormLanes(int rows) {
+  DEVICE LayerNormLanes(int rows, int row_size) {
     lane = threadIdx.x % kLayerNormLanes;
     const unsigned wanted = blockIdx.x * kLayerNormRows + threadIdx.x / kLayerNormLanes;
-    writes = wanted < static_cast<unsigned>(rows);
-    row = writes ? wanted : static_cast<unsigned>(rows) - 1;
+    has_row = wanted < static_cast<unsigned>(rows);
+    row = has_row ? wanted : 0;
+    size = has_row ? static_cast<unsigned>(row_size) : 0;
   }
 };
 
@@ -71,17 +72,17 @@ struct LayerNormForwardKernel {
   LayerNormForward op;
 
   DEVICE void operator()() const {
-    const LayerNormLanes at(op.rows);
+    const LayerNormLanes at(op.rows, op.size);
     float* const x = op.x + at.row * static_cast<std::size_t>(op.stride);
     float* const y = op.y + at.row * static_cast<std::size_t>(op.stride);
     const float share = 1.0f / static_cast<float>(op.size);
-    const auto size = static_cast<unsigned>(op.size), stride = static_cast<unsigned>(op.stride);
+    const unsigned size = at.size, stride = static_cast<unsigned>(op.stride);
     float sum = 0.0f, squares = 0.0f;
     for (unsigned o = at.lane; o < size; o += kLayerNormLanes) sum += x[o];
     const float mean = sum_of_lanes(sum) * share;
     for (unsigned o = at.lane; o < size; o += kLayerNormLanes) squares = fused(x[o] - mean, x[o] - mean, squares);
     const float inverse = 1.0f / square_root(fused(sum_of_lanes(squares), share, kLayerNormEpsilon));
-    if (!at.writes) return;
+    if (!at.has_row) return;
     for (unsigned o = at.lane; o < stride; o += kLayerNormLanes) {
       const float n = o < size ? (x[o] - mean) * inverse : 0.0f;
       if (op.inverse) x[o] = n;
@@ -95,11 +96,11 @@ struct LayerNormBackwardKernel {
   LayerNormBackward op;
 
   DEVICE void operator()() const {
-    const LayerNormLanes at(op.rows);
+    const LayerNormLanes at(op.rows, op.size);
     float* const dy = op.dy + at.row * static_cast<std::size_t>(op.stride);
     const float* const n = op.n + at.row * static_cast<std::size_t>(op.stride);
     const float share = 1.0f / static_cast<float>(op.size);
-    const auto size = static_cast<unsigned>(op.size), stride = static_cast<unsigned>(op.stride);
+    const unsigned size = at.size, stride = static_cast<unsigned>(op.stride);
     float sum = 0.0f, product = 0.0f;
     for (unsigned o = at.lane; o < size; o += kLayerNormLanes) {
       const float d = dy[o] * op.gain[o];
@@ -109,7 +110,7 @@ struct LayerNormBackwardKernel {
     const float mean = sum_of_lanes(sum) * share;
     const float slope = sum_of_lanes(product) * share;
     const float inverse = op.inverse[at.row];
-    if (!at.writes) return;
+    if (!at.has_row) return;
     for (unsigned o = at.lane; o < stride; o += kLayerNormLanes) {
       dy[o] = o < size ? fused(-slope, n[o], dy[o] * op.gain[o] - mean) * inverse : 0.0f;
     }
@@ -120,12 +121,12 @@ struct LayerNormTangentKernel {
   LayerNormTangent op;
 
   DEVICE void operator()() const {
-    const LayerNormLanes at(op.rows);
+    const LayerNormLanes at(op.rows, op.size);
     const std::size_t begin = at.row * static_cast<std::size_t>(op.stride);
     float* const dx = op.dx + begin;
     const float* const n = op.n + begin;
     const float share = 1.0f / static_cast<float>(op.size);
-    const auto size = static_cast<unsigned>(op.size);
+    const unsigned size = at.size;
     float sum = 0.0f, product = 0.0f;
     for (unsigned o = at.lane; o < size; o += kLayerNormLanes) {
       sum += dx[o];
@@ -134,7 +135,7 @@ struct LayerNormTangentKernel {
     const float mean = sum_of_lanes(sum) * share;
     const float slope = sum_of_lanes(product) * share;
     const float inverse = op.inverse[at.row];
-    if (!at.writes) return;
+    if (!at.has_row) return;
     for (unsigned o = at.lane; o < size; o += kLayerNormLanes) {
       const float dn = fused(-slope, n[o], dx[o] - mean) * inverse;
       const float moved = fused(op.gain[o], dn, fused(op.d_gain[o], n[o], op.d_bias[o]));

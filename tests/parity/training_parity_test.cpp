@@ -39,7 +39,8 @@ TEST(TrainingParity, SmallBatchesGiveTheBitsOfACpu) {
 StateBytes moved(const AlgorithmEntry& algorithm, const Stream& from, const Stream& to, const std::string& file) {
   TrainingRun first = stepwise_run(algorithm, from);
   first.iterate(kIterations / 2);
-  save_checkpoint(file, first.trainer(), first.stream(), {algorithm.id, "", first.config().to_toml(), true});
+  save_checkpoint(file, first.trainer(), first.stream(),
+                  {std::string(algorithm.id), "", first.config().to_toml(), true});
   TrainingRun second = stepwise_run(algorithm, to);
   load_checkpoint(file, second.trainer(), second.stream());
   second.iterate(kIterations / 2);
