@@ -31,6 +31,23 @@ HD void raise_to(float* place, float value) {
 #endif
 }
 
+// A value that other threads may change in the same launch: a row that a batch holds more than once.
+HD float contended(const float* place) {
+#ifdef __CUDA_ARCH__
+  return *static_cast<const volatile float*>(place);
+#else
+  return *place;
+#endif
+}
+
+HD void store_contended(float* place, float value) {
+#ifdef __CUDA_ARCH__
+  *static_cast<volatile float*>(place) = value;
+#else
+  *place = value;
+#endif
+}
+
 struct SetValue {
   float* place;
   float value;
@@ -99,8 +116,8 @@ struct NewPriorities {
     const float magnitude = error_magnitude(errors[k]);
     priorities[k] = rank_table ? rank_table[error_bucket(magnitude)] : power(magnitude + epsilon, alpha);
     const std::int32_t index = indices[k];
-    if (!(leaves[index] > 0.0f)) return;
-    leaves[index] = 0x1p-126f;
+    if (!(contended(leaves + index) > 0.0f)) return;
+    store_contended(leaves + index, 0x1p-126f);
     if (row_errors != nullptr) row_errors[index] = 0.0f;
   }
 };
@@ -111,7 +128,7 @@ struct StorePriorities {
   HD void operator()(int begin, int end) const {
     for (int k = begin; k < end; ++k) {
       float* const leaf = fresh.leaves + fresh.indices[k];
-      if (!(*leaf > 0.0f)) continue;
+      if (!(contended(leaf) > 0.0f)) continue;
       raise_to(leaf, fresh.priorities[k]);
       if (fresh.row_errors != nullptr) raise_to(fresh.row_errors + fresh.indices[k], error_magnitude(fresh.errors[k]));
     }

@@ -33,8 +33,9 @@ struct Op {
   std::uint32_t target = 0;  // of a branch; where the operands of a matrix product begin in Code::lists
   std::int32_t guard = -1;   // the predicate of lanes that execute it, or -1
   bool guard_negated = false;
-  std::uint8_t parts = 1;                  // of a vector in memory
-  std::uint16_t bytes = 0;                 // of the whole access
+  bool is_strong = false;   // a volatile access of global memory, which may meet others and atomic instructions
+  std::uint8_t parts = 1;   // of a vector in memory
+  std::uint16_t bytes = 0;  // of the whole access
   std::uint32_t used_bytes = 0xFFFFFFFFu;  // of a load: bits of bytes that the program looks at
   std::uint32_t line = 0;                  // of the PTX text
 };

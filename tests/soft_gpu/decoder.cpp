@@ -314,6 +314,7 @@ class Decoder {
       if (is_register) letter = find_register(parts[i], instruction, scope).letter;
       op.slot[i] = operand(parts[i], letter, instruction, scope);
     }
+    op.is_strong = instruction.has("volatile");
     op.parts = static_cast<std::uint8_t>(parts.size());
     op.bytes = static_cast<std::uint16_t>(parts.size() * type_bytes(type));
     op.execute = is_load ? load_operation(space, type, letter == 'd') : store_operation(space, type, letter == 'd');

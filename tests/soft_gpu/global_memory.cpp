@@ -25,6 +25,10 @@ Stamp load(const Stamp& stamp) {
 }
 void store(Stamp& to, Stamp stamp) { std::atomic_ref(to.bits).store(stamp.bits, std::memory_order_relaxed); }
 
+// A writer's flag: it was an atomic instruction or a volatile store.
+constexpr std::uint64_t kStrong = Stamp::kManyPlaces;
+bool is_strong(Stamp writer) { return (writer.bits & kStrong) != 0; }
+
 }  // namespace
 
 std::uint64_t LaunchHistory::seen(unsigned reader, unsigned writer) const {
@@ -112,12 +116,13 @@ void GlobalMemory::check_races(Warp& warp, const Op& op, LaneAccess& access) {
     WordHistory* words = memory_.history(access.address[i]);
     const Stamp mine = Stamp::of(warp.interval(), block.index(), warp.first_thread() + static_cast<unsigned>(i));
     for (int k = 0; k < op.bytes / 4; ++k) {
+      const bool strong = access.is_atomic || op.is_strong;
       if (!access.is_write) {
-        check_read(warp, words[k], mine, i);
+        check_read(warp, words[k], mine, i, strong);
         continue;
       }
-      if (!check_write(warp, words[k], mine, i, access.is_atomic)) access.rewritten |= 1u << i;
-      store(words[k].writer, access.is_atomic ? mine.with(Stamp::kManyPlaces) : mine);
+      if (!check_write(warp, words[k], mine, i, strong)) access.rewritten |= 1u << i;
+      store(words[k].writer, strong ? mine.with(kStrong) : mine);
     }
   });
 }
@@ -132,13 +137,15 @@ bool GlobalMemory::ordered(Warp& warp, Stamp other, Stamp mine) const {
   return history_.seen(mine.place(), other.place()) > other.interval();
 }
 
-void GlobalMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lane) const {
+void GlobalMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lane, bool strong) const {
   const Stamp writer = load(word.writer), before = load(word.reader);
+  if (strong && is_strong(writer)) return;
   if (!ordered(warp, writer, mine)) {
     warp.fault(Fault::Kind::kGlobalRace, lane,
                "reads what thread " + std::to_string(writer.thread()) + " of block " + std::to_string(writer.place()) +
                    " writes, and nothing orders them");
   }
+  if (strong) return;  // later writes that are not strong pass unseen
   std::uint64_t flags = 0;
   if (before.interval() >= history_.first_interval()) {
     flags = before.bits & Stamp::kManyPlaces;
@@ -152,7 +159,7 @@ void GlobalMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lan
 }
 
 // False when another thread wrote the word and nothing orders the two: harmless only when it wrote the same.
-bool GlobalMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int lane, bool atomic) const {
+bool GlobalMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int lane, bool strong) const {
   const Stamp reader = load(word.reader), writer = load(word.writer);
   bool race = false;
   if (reader.interval() >= history_.first_interval()) {
@@ -164,7 +171,7 @@ bool GlobalMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int la
                "writes what thread " + std::to_string(reader.thread()) + " of block " + std::to_string(reader.place()) +
                    " reads, and nothing orders them");
   }
-  return ordered(warp, writer, mine) || (atomic && writer.many_places());
+  return ordered(warp, writer, mine) || (strong && is_strong(writer));
 }
 
 }  // namespace stampede::soft_gpu

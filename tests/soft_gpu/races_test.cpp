@@ -127,6 +127,15 @@ TEST_P(RacesTest, AtomicsOfBlocksMeet) {
                     {count});
 }
 
+TEST_P(RacesTest, VolatileAccessesMeetEachOther) {
+  const std::uint64_t a = words(1);
+  const std::string store = "st.volatile.global.u32 [%rd1], %r2;\n", load = "ld.volatile.global.u32 %r5, [%rd1];\n";
+  rig_.run(kernel_text(1, load + store + load + "atom.global.max.u32 %r5, [%rd1], 7;"), 3, 33, {a});
+  EXPECT_EQ(rig_.values<std::uint32_t>(a, 1)[0], 7u);
+  rig_.expect_fault(Kind::kGlobalRace, "", kernel_text(1, store + "ld.global.u32 %r5, [%rd1];"), 3, 1, {a});
+  rig_.expect_fault(Kind::kGlobalRace, "", kernel_text(1, load + "st.global.u32 [%rd1], %r2;\n" + load), 3, 1, {a});
+}
+
 TEST_P(RacesTest, ChecksCanBeSwitchedOff) {
   rig_.schedule.check_races = false;
   rig_.run(kernel_text(1, "st.global.u32 [%rd1], %r2;"), 2, 1, {words(1)});
