@@ -8,6 +8,7 @@
 #include <string>
 #include <type_traits>
 
+#include "tests/soft_gpu/packed.h"
 #include "tests/soft_gpu/warp.h"
 
 namespace stampede::soft_gpu {
@@ -94,17 +95,6 @@ void map3(Warp& warp, const Op& op) {
     const auto result = to_register<D>(F::of(from_register<A>(a[i]), from_register<B>(b[i]), from_register<C>(c[i])));
     d[i] = (mask >> i & 1) != 0 ? result : d[i];
   }
-}
-
-// Bit i is set when flags[i] is 1 (all are 0 or 1).
-inline std::uint32_t packed(const std::uint8_t (&flags)[kLanes]) {
-  std::uint32_t bits = 0;
-  for (int part = 0; part < 4; ++part) {
-    std::uint64_t eight;
-    __builtin_memcpy(&eight, flags + 8 * part, 8);
-    bits |= static_cast<std::uint32_t>(eight * 0x0102040810204080u >> 56) << (8 * part);
-  }
-  return bits;
 }
 
 template <class F, class T>

@@ -59,10 +59,9 @@ Statistics run_blocks(const Launch& launch, DeviceMemory& memory, const Schedule
 
 // One where it costs more to start others than they would save.
 int useful_threads(const Launch& launch, const Schedule& schedule) {
-  constexpr std::size_t kManyOps = 1000;
-  constexpr unsigned kManyBlocks = 8;
+  constexpr std::size_t kManyOps = 4000;
   const Code& code = *launch.kernel->code;
-  if (code.has_atomics || (launch.grid < kManyBlocks && code.ops.size() < kManyOps)) return 1;
+  if (code.has_atomics || code.ops.size() * launch.grid < kManyOps) return 1;
   return static_cast<int>(std::max(1u, std::min(schedule.host_threads, launch.grid)));
 }
 

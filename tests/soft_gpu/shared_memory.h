@@ -22,13 +22,23 @@ class SharedMemory {
   void resolve(Warp& warp, const Op& op, LaneAccess& access);
 
  private:
-  void check_read(Warp& warp, std::size_t word, Stamp mine, int lane, std::uint64_t many);
+  template <std::size_t kWords>
+  void check_words(Warp& warp, const Op& op, LaneAccess& access);
+  template <std::size_t kWords>
+  bool read_row(Warp& warp, std::size_t first, Stamp mine);
+  template <std::size_t kWords>
+  bool write_row(Warp& warp, std::size_t first, Stamp mine);
+  template <std::size_t kWords>
+  void read_lanes(Warp& warp, Stamp first, const LaneAccess& access);
+  template <std::size_t kWords>
+  void note_readers(std::size_t first, Stamp mine);
+  void report_read(Warp& warp, std::size_t word, Stamp mine, int lane) const;
   bool check_write(Warp& warp, std::size_t word, Stamp mine, int lane) const;
-  [[noreturn]] void report_address(Warp& warp, const Op& op, int lane, std::uint64_t at) const;
+  void report_address(Warp& warp, const Op& op, const LaneAccess& access) const;
 
   std::size_t bytes_;
   std::vector<std::byte> contents_;
-  std::vector<WordHistory> history_;
+  std::vector<Stamp> writers_, readers_;  // by word: the last ones
 };
 
 }  // namespace stampede::soft_gpu

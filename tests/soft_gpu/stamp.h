@@ -10,7 +10,9 @@ namespace stampede::soft_gpu {
 // gives the warps that met there a new number, which is higher than all before. place: a block of the launch, or an
 // epoch of a warp; 16 bits, which may wrap around: two that look the same hide a race and invent none.
 struct Stamp {
-  static constexpr std::uint64_t kManyPlaces = 1, kManyThreads = 2;
+  static constexpr std::uint64_t kManyPlaces = 1, kManyThreads = 2, kFlagBits = 3;
+  static constexpr std::uint64_t kThreadBits = 0x3FF << 2, kWarpBits = 0x3E0 << 2, kPlaceBits = 0xFFFF << 12;
+  static constexpr int kIntervalShift = 28;
 
   std::uint64_t bits = 0;
 
@@ -23,6 +25,7 @@ struct Stamp {
   unsigned warp() const { return thread() / 32; }
   bool many_places() const { return (bits & kManyPlaces) != 0; }
   bool many_threads() const { return (bits & kManyThreads) != 0; }
+  Stamp of_lane(int lane) const { return {bits + (static_cast<std::uint64_t>(lane) << 2)}; }
   Stamp with(std::uint64_t flags) const { return {bits | flags}; }
 };
 
