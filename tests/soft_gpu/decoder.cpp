@@ -325,7 +325,10 @@ class Decoder {
     decode_address(instruction.operands.at(1), Space::kGlobal, instruction, scope, op);
     op.slot[1] = operand(instruction.operands.at(2), 'w', instruction, scope);
     op.bytes = 4;
-    op.execute = atomic_operation(instruction.has("add") ? "add" : instruction.has("max") ? "max" : "");
+    op.execute = atomic_operation(instruction.has("add")   ? "add"
+                                  : instruction.has("min") ? "min"
+                                  : instruction.has("max") ? "max"
+                                                           : "");
     code_.has_atomics = true;
   }
 
