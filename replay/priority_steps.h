@@ -2,6 +2,7 @@
 // The element-wise steps of prioritised replay.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "kernels/hd.h"
@@ -31,20 +32,15 @@ HD void raise_to(float* place, float value) {
 #endif
 }
 
-// A value that other threads may change in the same launch: a row that a batch holds more than once.
-HD float contended(const float* place) {
+// Lowers to a value and returns what was there; values >= 0. Several threads may lower the same place.
+HD float lower_to(float* place, float value) {
 #ifdef __CUDA_ARCH__
-  return *static_cast<const volatile float*>(place);
+  return __uint_as_float(atomicMin(reinterpret_cast<unsigned*>(place), __float_as_uint(value)));
 #else
-  return *place;
-#endif
-}
-
-HD void store_contended(float* place, float value) {
-#ifdef __CUDA_ARCH__
-  *static_cast<volatile float*>(place) = value;
-#else
-  *place = value;
+  const std::atomic_ref<float> shared(*place);
+  const float before = shared.load(std::memory_order_relaxed);
+  if (before > value) shared.store(value, std::memory_order_relaxed);
+  return before;
 #endif
 }
 
@@ -102,7 +98,7 @@ struct ImportanceWeight {
 };
 
 // New priorities of a batch. A leaf that is not 0 is lowered to the smallest positive number, so that the largest of a
-// row's new priorities can be found in any order.
+// row's new priorities can be found in any order. Rows that must not be drawn any more get 0.
 struct NewPriorities {
   float alpha, epsilon;
   const float* rank_table;      // [kErrorBuckets], null for proportional priorities
@@ -114,11 +110,11 @@ struct NewPriorities {
 
   HD void operator()(int k) const {
     const float magnitude = error_magnitude(errors[k]);
-    priorities[k] = rank_table ? rank_table[error_bucket(magnitude)] : power(magnitude + epsilon, alpha);
+    const float priority = rank_table ? rank_table[error_bucket(magnitude)] : power(magnitude + epsilon, alpha);
     const std::int32_t index = indices[k];
-    if (!(contended(leaves + index) > 0.0f)) return;
-    store_contended(leaves + index, 0x1p-126f);
-    if (row_errors != nullptr) row_errors[index] = 0.0f;
+    const bool is_open = lower_to(leaves + index, 0x1p-126f) > 0.0f;  // another thread may have the same row
+    priorities[k] = is_open ? priority : 0.0f;
+    if (is_open && row_errors != nullptr) row_errors[index] = 0.0f;
   }
 };
 
@@ -127,9 +123,8 @@ struct StorePriorities {
 
   HD void operator()(int begin, int end) const {
     for (int k = begin; k < end; ++k) {
-      float* const leaf = fresh.leaves + fresh.indices[k];
-      if (!(contended(leaf) > 0.0f)) continue;
-      raise_to(leaf, fresh.priorities[k]);
+      if (!(fresh.priorities[k] > 0.0f)) continue;
+      raise_to(fresh.leaves + fresh.indices[k], fresh.priorities[k]);
       if (fresh.row_errors != nullptr) raise_to(fresh.row_errors + fresh.indices[k], error_magnitude(fresh.errors[k]));
     }
   }

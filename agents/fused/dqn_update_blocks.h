@@ -86,6 +86,7 @@ struct DqnGradientKernel {
     const TowerMemory<Shape> memory(shared);
     const Metrics metrics{shared + TowerMemory<Shape>::kFloats, sums};
     float* const target_outputs = shared + kTargetRows;  // [kRows, kNarrowPitch]
+    clear_unused_inputs<Shape>(setup.tower, memory);
     TowerGradient<Shape> gradient(memory);
     metrics.clear();
     int tile = static_cast<int>(blockIdx.x);

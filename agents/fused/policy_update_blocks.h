@@ -172,6 +172,7 @@ struct PolicyGradientKernel {
     const int slots = setup.partials.slots, block = static_cast<int>(blockIdx.x);
     const PolicyTower& part = setup.towers[block < slots ? 0 : 1];
     load_weights<Shape>(part.tower, setup.parameters, memory);
+    clear_unused_inputs<Shape>(part.tower, memory);
     sum_moments(moments);
     TowerGradient<Shape> gradient(memory);
     metrics.clear();

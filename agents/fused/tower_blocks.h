@@ -81,6 +81,15 @@ DEVICE void load_weights(const FusedTower& tower, const float* parameters, const
   if (thread < kNarrowColumns) memory.b3[thread] = parameters[tower.bias[2] + thread];
 }
 
+// Inputs are read in packs of four: columns behind those that the tower has become 0 for all tiles. Barriers are the
+// caller's.
+template <class Shape>
+DEVICE void clear_unused_inputs(const FusedTower& tower, const TowerMemory<Shape>& memory) {
+  const int row = thread_index();
+  if (row >= Shape::kRows) return;
+  for (int k = tower.inputs; k < kNarrowColumns; ++k) memory.x[row * Shape::kNarrowPitch + k] = 0.0f;
+}
+
 // Which elements of a wide result a thread owns: rows row + i * kRowGroups, and four columns. A warp covers 4 row
 // groups and 8 column groups, so that a load of it touches few addresses in different banks.
 template <class Shape>

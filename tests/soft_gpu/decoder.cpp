@@ -297,7 +297,11 @@ class Decoder {
   }
 
   void decode_memory(const Instruction& instruction, Scope& scope, Op& op) {
-    if (instruction.operands.size() != 2) refuse(instruction);
+    const bool known = std::all_of(instruction.modifiers.begin(), instruction.modifiers.end(), [](std::string_view m) {
+      return m == "global" || m == "shared" || m == "local" || m == "param" || m == "v2" || m == "v4" || m == "nc" ||
+             m == "volatile" || type_bytes(m) > 0;
+    });
+    if (!known || instruction.operands.size() != 2) refuse(instruction);
     const bool is_load = instruction.opcode == "ld";
     Space space = instruction.has("global")   ? Space::kGlobal
                   : instruction.has("shared") ? Space::kShared
@@ -326,7 +330,10 @@ class Decoder {
     decode_address(instruction.operands.at(1), Space::kGlobal, instruction, scope, op);
     op.slot[1] = operand(instruction.operands.at(2), 'w', instruction, scope);
     op.bytes = 4;
-    op.execute = atomic_operation(instruction.has("add") ? "add" : instruction.has("max") ? "max" : "");
+    op.execute = atomic_operation(instruction.has("add")   ? "add"
+                                  : instruction.has("min") ? "min"
+                                  : instruction.has("max") ? "max"
+                                                           : "");
     code_.has_atomics = true;
   }
 

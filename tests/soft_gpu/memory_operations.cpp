@@ -170,6 +170,9 @@ void atomic(Warp& warp, const Op& op) {
 struct AtomicAdd {
   static std::uint32_t of(std::uint32_t a, std::uint32_t b) { return a + b; }
 };
+struct AtomicMinimum {
+  static std::uint32_t of(std::uint32_t a, std::uint32_t b) { return a < b ? a : b; }
+};
 struct AtomicMaximum {
   static std::uint32_t of(std::uint32_t a, std::uint32_t b) { return a > b ? a : b; }
 };
@@ -219,6 +222,7 @@ Execute* store_operation(Space space, std::string_view type, bool wide) {
 }
 Execute* atomic_operation(std::string_view kind) {
   if (kind == "add") return &atomic<AtomicAdd>;
+  if (kind == "min") return &atomic<AtomicMinimum>;
   if (kind == "max") return &atomic<AtomicMaximum>;
   return nullptr;
 }
