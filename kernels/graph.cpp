@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/graph.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace stampede {
@@ -31,13 +30,16 @@ void Graph::capture(const std::function<void()>& work) {
   nodes_ = calls_->end_capture();
 }
 
-// The number of nodes stands for the shape; update() says whether it really is the same.
+// The number of nodes tells most shapes apart, update() the others: work in another order may have as many nodes.
 int Graph::prepared_slot() {
-  const auto kept = std::find(kept_nodes_.begin(), kept_nodes_.end(), nodes_);
-  auto slot = static_cast<int>(kept - kept_nodes_.begin());
-  if (kept != kept_nodes_.end() && calls_->update(slot)) return slot;
-  if (kept == kept_nodes_.end() && slot < kKept) kept_nodes_.push_back(nodes_);
-  if (slot == kKept) {
+  const auto kept = static_cast<int>(kept_nodes_.size());
+  for (int slot = 0; slot < kept; ++slot) {
+    if (kept_nodes_[static_cast<std::size_t>(slot)] == nodes_ && calls_->update(slot)) return slot;
+  }
+  int slot = kept;
+  if (kept < kKept) {
+    kept_nodes_.push_back(nodes_);
+  } else {
     slot = std::exchange(next_replaced_, (next_replaced_ + 1) % kKept);
     kept_nodes_[static_cast<std::size_t>(slot)] = nodes_;
   }
