@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/soft_gpu/code.h"
 #include "tests/soft_gpu/machine_rig.h"
 
 namespace stampede::soft_gpu {
@@ -188,6 +189,20 @@ TEST_F(MachineTest, ProductsOfTiles) {
             of_each_lane([&](unsigned i) { return expected(i / 4, 2 * (i % 4) + 1); }));
   EXPECT_EQ(words_of(body + "mov.b32 %r9, %f4;"),
             of_each_lane([&](unsigned i) { return expected(i / 4 + 8, 2 * (i % 4)); }));
+}
+
+// Names of many registers, few of which are needed at once: also around a loop, where %r20 is carried from turn to
+// turn.
+TEST_F(MachineTest, RegistersShareSlots) {
+  std::string body = "mov.u32 %r20, 1;\nmov.u32 %r21, 0;\n$L_loop:\nadd.s32 %r20, %r20, %r1;\n.reg .b32 %many<500>;\n";
+  body += "mov.u32 %many0, %r20;\n";
+  for (int i = 1; i < 500; ++i) {
+    body += "add.s32 %many" + std::to_string(i) + ", %many" + std::to_string(i - 1) + ", 1;\n";
+  }
+  body += "add.s32 %r21, %r21, 1;\nsetp.lt.u32 %p1, %r21, 3;\n@%p1 bra $L_loop;\nadd.s32 %r9, %many499, %r20;";
+  EXPECT_EQ(words_of(body, 65), of_each_lane([](unsigned i) { return 2 * (3 * i + 1) + 499; }, 65));
+  Module module(kernel_text(1, body));
+  EXPECT_LT(module.find("k")->code->register_bytes, 30u * 128);
 }
 
 TEST_F(MachineTest, BlocksOnSeveralHostThreads) {
