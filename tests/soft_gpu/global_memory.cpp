@@ -29,6 +29,17 @@ void store(Stamp& to, Stamp stamp) { std::atomic_ref(to.bits).store(stamp.bits, 
 constexpr std::uint64_t kStrong = Stamp::kManyPlaces;
 bool is_strong(Stamp writer) { return (writer.bits & kStrong) != 0; }
 
+// Whether another lane writes the k-th word of this one in the same instruction.
+bool just_written(const LaneAccess& access, const Op& op, const Stamp& word, Stamp mine, std::size_t k) {
+  const Stamp writer = load(word);
+  if (writer.interval() != mine.interval() || writer.warp() != mine.warp() || writer.thread() == mine.thread()) {
+    return false;
+  }
+  const unsigned other = writer.thread() % kLanes, lane = mine.thread() % kLanes;
+  const std::uint64_t at = access.address[lane] + 4 * k;
+  return (access.lanes >> other & 1) != 0 && at - access.address[other] < op.bytes;
+}
+
 }  // namespace
 
 std::uint64_t LaunchHistory::seen(unsigned reader, unsigned writer) const {
@@ -121,7 +132,9 @@ void GlobalMemory::check_races(Warp& warp, const Op& op, LaneAccess& access) {
         check_read(warp, words[k], mine, i, strong);
         continue;
       }
-      if (!check_write(warp, words[k], mine, i, strong)) access.rewritten |= 1u << i;
+      const bool contended = !check_write(warp, words[k], mine, i, strong) ||
+                             (!strong && just_written(access, op, words[k].writer, mine, static_cast<std::size_t>(k)));
+      if (contended) access.rewritten |= 1u << i;
       store(words[k].writer, strong ? mine.with(kStrong) : mine);
     }
   });

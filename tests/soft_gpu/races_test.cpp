@@ -56,6 +56,7 @@ TEST_P(RacesTest, ThreadsMayWriteTheSameValueButNotDifferentOnes) {
   rig_.run(kernel_text(1, "mov.u32 %r5, 3;\nst.global.u32 [%rd1], %r5;"), 2, 64, {a});
   rig_.expect_fault(Kind::kGlobalRace, "another value", kernel_text(1, "st.global.u32 [%rd1], %r2;"), 2, 1, {a});
   rig_.expect_fault(Kind::kGlobalRace, "another value", kernel_text(1, "st.global.u32 [%rd1], %r1;"), 1, 64, {a});
+  rig_.expect_fault(Kind::kGlobalRace, "another value", kernel_text(1, "st.global.u32 [%rd1], %r1;"), 1, 2, {a});
 }
 
 // Warps 0 and 1 meet at a barrier of their own; warp 2 only at the last one.
