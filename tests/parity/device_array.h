@@ -2,6 +2,7 @@
 // An array in a stream's memory that tests fill from and read back into host vectors, and the streams to compare.
 #pragma once
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -30,6 +31,9 @@ template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
+
+// The software device (tests/soft_gpu) is a thousand times slower than a GPU: tests of whole trainings take less there.
+inline bool on_software_device() { return std::getenv("STAMPEDE_SOFT_GPU") != nullptr; }
 
 // What a CPU stream with one thread is compared with: two threads always, and CUDA where there is a GPU.
 inline std::vector<Stream> streams_to_compare() {
