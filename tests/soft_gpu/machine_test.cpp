@@ -205,6 +205,21 @@ TEST_F(MachineTest, RegistersShareSlots) {
   EXPECT_LT(module.find("k")->code->register_bytes, 30u * 128);
 }
 
+TEST_F(MachineTest, AtomicsReturnWhatWasThere) {
+  const auto run = [&](const std::string& kind, std::uint32_t start) {
+    const std::uint64_t word = rig_.array(Words{start}), out = rig_.array(Words(32));
+    rig_.run(kernel_text(2, "add.s32 %r5, %r1, 100;\natom.global." + kind +
+                                ".u32 %r6, [%rd1], %r5;\nadd.s64 %rd20, %rd2, %rd11;\nst.global.u32 [%rd20], %r6;"),
+             1, 32, {word, out});
+    Words all = rig_.values<std::uint32_t>(out, 32);
+    all.push_back(rig_.values<std::uint32_t>(word, 1)[0]);
+    return all;
+  };
+  EXPECT_EQ(run("add", 7), of_each_lane([](unsigned i) { return 7 + 100 * i + i * (i - 1) / 2; }, 33));
+  EXPECT_EQ(run("max", 104), of_each_lane([](unsigned i) { return i < 5 ? 104u : 99 + i; }, 33));
+  EXPECT_EQ(run("min", 104), of_each_lane([](unsigned i) { return i == 0 ? 104u : 100u; }, 33));
+}
+
 TEST_F(MachineTest, BlocksOnSeveralHostThreads) {
   const std::uint64_t out = rig_.array(Words(4096 * 32));
   rig_.schedule.host_threads = 2;

@@ -162,8 +162,9 @@ void atomic(Warp& warp, const Op& op) {
       warp.fault(Fault::Kind::kGlobalRace, i, "another thread writes the word, and not atomically");
     }
     auto* word = reinterpret_cast<std::uint32_t*>(access.pointer[i]);
-    old[i] = *word;
-    *word = F::of(*word, operand[i]);
+    const std::uint32_t before = *word, value = operand[i];  // the result may lie in the operand's register
+    *word = F::of(before, value);
+    old[i] = before;
   });
 }
 
