@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/registry.h"
 #include "tests/unit/program_run.h"
 #include "tests/unit/temporary_folder.h"
 #include "train/checkpoint.h"
@@ -148,6 +149,19 @@ TEST_F(Program, ResumeGoesOnBitForBit) {
     succeed(joined({"train"}, joined(words, {"total_steps=3000", "--out", stopped})));
     succeed({"resume", stopped, "total_steps=6000", "--quiet"});
     expect_same_tensors(straight, stopped);
+  }
+}
+
+// What a run writes down about its environment must be what its parameters accept.
+TEST_F(Program, EveryEnvironmentsRunIsEvaluatedAndGoesOn) {
+  const EnvRegistry registry = builtin_environments();
+  for (const EnvEntry& entry : registry.entries()) {
+    const std::string id(entry.spec.id);
+    succeed({"train", "ppo", id, "total_steps=256", "num_envs=2", "rollout_steps=64", "hidden=8", "minibatches=1",
+             "epochs=1", "eval_episodes=1", "threads=1", "--out", id, "--quiet"});
+    succeed({"eval", id, "--episodes", "1"});
+    succeed({"resume", id, "total_steps=512", "--quiet"});
+    EXPECT_EQ(read_checkpoint_info(checkpoint(id)).rows, 512) << id;
   }
 }
 
