@@ -140,6 +140,9 @@ TEST_F(Program, SeedsAreTheRunsThatTheyWouldBeAlone) {
   EXPECT_NEAR(json["eval_return_mean"].get<double>(), sum / 3, 1e-9);
   succeed(joined({"train"}, joined(kPpo, {"total_steps=2000", "seed=5", "--out", "alone"})));
   EXPECT_EQ(read_file(checkpoint("many/seed_5")), read_file(checkpoint("alone")));
+  const ProgramResult refused = run({"eval", "many"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("many/seed_4"), std::string::npos) << refused.err;
 }
 
 TEST_F(Program, ResumeGoesOnBitForBit) {
