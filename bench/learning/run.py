@@ -162,7 +162,7 @@ def context(program):
 
 def train(program, words, folder):
     start = time.perf_counter()
-    command = [program, "train", *words, "--out", str(folder), "--quiet"]
+    command = [program, "train", *words, "--out", str(folder), "--json", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     if done.returncode != 0:
@@ -189,7 +189,7 @@ def run_words(algo, env):
 
 
 def quality_runs(program, algo, env, steps, folder):
-    words = [*run_words(algo, env), "--seeds", str(SEEDS), "seed=1"] + ([f"total_steps={steps}"] if steps else [])
+    words = [*run_words(algo, env), "--seeds", str(SEEDS), "seed=1", "--json"] + ([f"total_steps={steps}"] if steps else [])
     return train(program, words, folder / env / algo)[0], words
 
 

@@ -145,6 +145,13 @@ TEST_F(Program, SeedsAreTheRunsThatTheyWouldBeAlone) {
   EXPECT_NE(refused.err.find("many/seed_4"), std::string::npos) << refused.err;
 }
 
+TEST_F(Program, SeedsEndWithTheirMeanAndDeviation) {
+  const ProgramResult result = succeed({"train", "q_learning", "GridWorld-v0", "total_steps=64", "num_envs=2",
+                                        "eval_episodes=1", "--seeds", "2", "--out", "few"});
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("q_learning GridWorld-v0, 2 seeds: return"), std::string::npos) << result.err;
+}
+
 TEST_F(Program, ResumeGoesOnBitForBit) {
   for (const Words& words : {kPpo, kDqn}) {
     const std::string straight = words[0] + "_straight", stopped = words[0] + "_stopped";
