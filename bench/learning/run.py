@@ -162,7 +162,7 @@ def context(program):
 
 def train(program, words, folder):
     start = time.perf_counter()
-    command = [program, "train", *words, "--out", str(folder), "--json", "--quiet"]
+    command = [program, "train", *words, "--out", str(folder), "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     if done.returncode != 0:
