@@ -9,16 +9,21 @@ namespace stampede {
 
 // Most actions of a categorical policy.
 inline constexpr int kMaxActions = 64;
+// So few are handled without branches and indices, so that loops over rows become vectors.
+inline constexpr int kFew = 4;
 
 inline constexpr float kHalfLogTwoPi = 0.91893853320467274178f;
 
 // log(sum_j exp(x_j)), with the maximum taken out first.
 HD float log_sum_exp(const float* x, int n) {
   float maximum = x[0];
-  for (int j = 1; j < n; ++j) maximum = x[j] > maximum ? x[j] : maximum;
+#pragma GCC unroll 4
+  for (int j = 0; j < n; ++j) maximum = x[j] > maximum ? x[j] : maximum;
   float sum = 0.0f;
 #ifdef __CUDA_ARCH__
 #pragma unroll  // where n is a constant, x stays in registers
+#else
+#pragma GCC unroll 4
 #endif
   for (int j = 0; j < n; ++j) sum += exp_of(x[j] - maximum);
   return maximum + log_of(sum);
@@ -27,6 +32,7 @@ HD float log_sum_exp(const float* x, int n) {
 // Entropy of softmax(logits), given their log_sum_exp.
 HD float categorical_entropy(const float* logits, int n, float normalizer) {
   float entropy = 0.0f;
+#pragma GCC unroll 4
   for (int j = 0; j < n; ++j) {
     const float log_p = logits[j] - normalizer;
     entropy -= exp_of(log_p) * log_p;
@@ -40,11 +46,13 @@ HD int sample_categorical(const float* logits, int n, float normalizer, float u)
   int action = 0;
 #ifdef __CUDA_ARCH__
 #pragma unroll
+#else
+#pragma GCC unroll 4
 #endif
   for (int j = 0; j < n - 1; ++j) {
     cumulative += exp_of(logits[j] - normalizer);
 #ifndef __CUDA_ARCH__
-    if (u < cumulative) break;  // saves exponentials; lanes of a warp would diverge
+    if (n > kFew && u < cumulative) break;  // saves exponentials; lanes would diverge, those of a warp and of a vector
 #endif
     action += u < cumulative ? 0 : 1;
   }
@@ -54,22 +62,24 @@ HD int sample_categorical(const float* logits, int n, float normalizer, float u)
 HD int argmax(const float* x, int n) {
   int best = 0;
   float highest = x[0];
-  for (int j = 1; j < n; ++j) {
+#pragma GCC unroll 4
+  for (int j = 0; j < n; ++j) {
     best = x[j] > highest ? j : best;
     highest = x[j] > highest ? x[j] : highest;
   }
   return best;
 }
 
-// x[i]. On a device a choice among all n, because an index that is not a constant would take x out of its registers.
-HD float value_at(const float* x, [[maybe_unused]] int n, int i) {
-#ifdef __CUDA_ARCH__
-  float chosen = x[0];
-  for (int j = 1; j < n; ++j) chosen = select_uniform(j == i, x[j], chosen);
-  return chosen;
-#else
-  return x[i];
+// x[i]. Among few, and on a device always, chosen by comparisons: an index that is not a constant would take x out of
+// registers, and keep a loop over rows from being vectorised.
+HD float value_at(const float* x, int n, int i) {
+#ifndef __CUDA_ARCH__
+  if (n > kFew) return x[i];
 #endif
+  float chosen = x[0];
+#pragma GCC unroll 4
+  for (int j = 0; j < n; ++j) chosen = select_uniform(j == i, x[j], chosen);
+  return chosen;
 }
 
 // Standard normal by Box and Muller from two words.

@@ -16,7 +16,9 @@ struct CategoricalChoice {
 // word: the row's random word; greedy: the most likely action instead.
 HD CategoricalChoice choose_categorical(const float* logits, int n, std::uint32_t word, bool greedy) {
   const float normalizer = log_sum_exp(logits, n);
-  const int action = greedy ? argmax(logits, n) : sample_categorical(logits, n, normalizer, uniform_float(word));
+  const int sampled = sample_categorical(logits, n, normalizer, uniform_float(word));
+  const int mask = -static_cast<int>(greedy);  // the same for all rows: gcc's vectoriser knows no such condition
+  const int action = (argmax(logits, n) & mask) | (sampled & ~mask);
   return {action, value_at(logits, n, action) - normalizer};
 }
 

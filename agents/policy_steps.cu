@@ -3,13 +3,27 @@
 
 #include <type_traits>
 
+#include "agents/choose_categorical.h"
 #include "agents/policy_choice.h"
 #include "kernels/launch.h"
 
 namespace stampede {
 namespace {
 
-struct ChooseOp {
+template <int Actions>
+void choose_categorical_rows(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows,
+                             const RandomKey& key, bool greedy) {
+  const auto run = [&]<bool Recorded>() {
+    for_each_index(
+        stream, rows.rows,
+        ChooseCategoricalOp<Actions, Recorded>{rows.outputs, rows.records, rows.extra, layout.output_stride,
+                                               layout.policy_column, layout.value_column, layout.action.count,
+                                               rows.record.words, rows.extra_size, rows.begin, key, greedy});
+  };
+  rows.extra != nullptr ? run.template operator()<true>() : run.template operator()<false>();
+}
+
+struct ChooseGaussianOp {
   PolicyLayout layout;
   PolicyRows rows;
   RandomKey key;
@@ -23,18 +37,10 @@ struct ChooseOp {
         rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
     float* const extra =
         rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
-    const float log_prob = layout.action.is_discrete() ? discrete(out + layout.policy_column, i, record)
-                                                       : gaussian(out + layout.policy_column, i, record, extra);
+    const float log_prob = gaussian(out + layout.policy_column, i, record, extra);
     if (extra == nullptr) return;
     extra[RolloutExtra::kLogProb] = log_prob;
     extra[RolloutExtra::kValue] = out[layout.value_column];
-  }
-
-  HD float discrete(const float* logits, int i, std::uint32_t* record) const {
-    const CategoricalChoice choice =
-        choose_categorical(logits, layout.action.count, key.lane_word(static_cast<std::uint32_t>(i)), greedy);
-    record[0] = static_cast<std::uint32_t>(choice.action);
-    return choice.log_prob;
   }
 
   HD float gaussian(const float* means, int i, std::uint32_t* record, float* extra) const {
@@ -158,7 +164,19 @@ struct StoreValueOp {
 void choose_actions(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows, const RandomKey& key,
                     ActionMode mode) {
   const bool greedy = mode == ActionMode::kGreedy;
-  if (is_plain(layout)) return for_each_index(stream, rows.rows, ChooseOp{layout, rows, key, greedy});
+  if (layout.action.is_discrete()) {
+    switch (layout.action.count) {
+      case 2:
+        return choose_categorical_rows<2>(stream, layout, rows, key, greedy);
+      case 3:
+        return choose_categorical_rows<3>(stream, layout, rows, key, greedy);
+      case 4:
+        return choose_categorical_rows<4>(stream, layout, rows, key, greedy);
+      default:
+        return choose_categorical_rows<0>(stream, layout, rows, key, greedy);
+    }
+  }
+  if (is_plain(layout)) return for_each_index(stream, rows.rows, ChooseGaussianOp{layout, rows, key, greedy});
   with_continuous_policy(layout, [&](const auto& policy) {
     for_each_index(stream, rows.rows,
                    ChooseContinuousOp<std::decay_t<decltype(policy)>>{policy, layout, rows, key, greedy});

@@ -43,12 +43,13 @@ struct PolicyLossRows {
 
   HD void finish(int r, bool valid, const PolicySample& s, float* metrics) const {
     const float gradient = value_gradient(loss, s, output(r)[layout.value_column], metrics);
-    d_output(r)[layout.value_column] = valid ? moments->divisor * loss.value_weight * gradient : 0.0f;
+    d_output(r)[layout.value_column] = select_uniform(valid, moments->divisor * loss.value_weight * gradient, 0.0f);
     measure_target(s, metrics);
 #ifndef __CUDA_ARCH__
 #pragma GCC unroll 16
 #endif
-    for (int k = 0; k < PolicyRowMetrics::kSize; ++k) tile.metrics[k * tile.rows + r] = valid ? metrics[k] : 0.0f;
+    for (int k = 0; k < PolicyRowMetrics::kSize; ++k)
+      tile.metrics[k * tile.rows + r] = select_uniform(valid, metrics[k], 0.0f);
   }
 };
 
@@ -68,11 +69,11 @@ struct CategoricalLossOp {
       float logits[Actions], d_logits[Actions];
       for (int j = 0; j < Actions; ++j) logits[j] = out[j];
       differentiate(sample, logits, Actions, m, d_logits, metrics);
-      for (int j = 0; j < Actions; ++j) d_out[j] = valid ? d_logits[j] : 0.0f;
+      for (int j = 0; j < Actions; ++j) d_out[j] = select_uniform(valid, d_logits[j], 0.0f);
     } else {
       const int n = rows.layout.action.count;
       differentiate(sample, out, n, m, d_out, metrics);
-      for (int j = 0; j < n; ++j) d_out[j] = valid ? d_out[j] : 0.0f;
+      for (int j = 0; j < n; ++j) d_out[j] = select_uniform(valid, d_out[j], 0.0f);
     }
     rows.finish(r, valid, sample, metrics);
   }

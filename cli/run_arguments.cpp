@@ -52,12 +52,28 @@ std::string make_run_folder(const std::string& requested, const std::string& nam
   }
 }
 
+namespace {
+
+// Where --seeds has put its runs: what somebody who names their common folder needs to know.
+std::string seeds_of(const std::string& folder) {
+  std::error_code error;
+  std::string first;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string path = entry.path().string();
+    const bool seed = entry.path().filename().string().starts_with("seed_");
+    if (seed && (first.empty() || path < first)) first = path;
+  }
+  return first.empty() ? "" : "; each of its seeds is a run, such as " + first;
+}
+
+}  // namespace
+
 std::string checkpoint_of(const std::string& run_or_checkpoint) {
   std::error_code error;
   if (fs::is_directory(run_or_checkpoint, error)) {
     const std::string path = run_or_checkpoint + "/checkpoint.safetensors";
     if (fs::exists(path, error)) return path;
-    throw UsageError(run_or_checkpoint + " holds no checkpoint.safetensors");
+    throw UsageError(run_or_checkpoint + " holds no checkpoint.safetensors" + seeds_of(run_or_checkpoint));
   }
   if (fs::exists(run_or_checkpoint, error)) return run_or_checkpoint;
   throw UsageError("there is no run or checkpoint " + run_or_checkpoint);

@@ -41,6 +41,14 @@ void print_result(const RunResult& r) {
                r.eval_episodes, static_cast<long long>(r.env_steps), r.seconds_train, r.run_dir.c_str());
 }
 
+void print_seeds(const TrainRequest& request, const std::vector<RunResult>& results, const std::string& folder) {
+  const SeedsResult all = summarize(results);
+  const std::string solved = all.solved > 0 ? std::to_string(all.solved) + " solved it, " : "";
+  std::fprintf(stderr, "%s %s, %zu seeds: return %.2f +- %.2f across seeds, %s%.2f s; %s\n",
+               std::string(request.algorithm.id).c_str(), request.env.spec.id, results.size(), all.eval_return_mean,
+               all.eval_return_std, solved.c_str(), all.seconds_total, folder.c_str());
+}
+
 RunResult train_one(const TrainRequest& request, const Config& config, const std::string& folder, int threads,
                     bool show_progress, const SignalGuard& signals) {
   write_file_atomically(folder + "/config.toml", "algorithm = \"" + std::string(request.algorithm.id) +
@@ -127,7 +135,8 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
   if (seeds) {
     const std::vector<RunResult> results = train_seeds(request, folder, static_cast<int>(*seeds));
     write_file_atomically(folder + "/result.json", to_json(results) + "\n");
-    std::cout << to_json(results) << "\n";
+    if (request.json) std::cout << to_json(results) << "\n";
+    if (!request.quiet) print_seeds(request, results, folder);
     return 0;
   }
   const SignalGuard signals;

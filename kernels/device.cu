@@ -8,6 +8,26 @@
 
 namespace stampede {
 
+#ifdef __CUDACC__
+namespace {
+
+__global__ void probe_kernel() {}
+
+// Not empty when nvcc compiled nothing that this GPU's driver can run. Its first launch would say so, much later.
+std::string missing_code() {
+  cudaFuncAttributes attributes{};
+  if (cudaFuncGetAttributes(&attributes, probe_kernel) != cudaErrorNoKernelImageForDevice) return "";
+  cudaGetLastError();
+  int major = 0, minor = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
+  return "this build has no code for a GPU of compute capability " + std::to_string(major) + "." +
+         std::to_string(minor) + "; remove its folder in build/ to have it made for the GPUs of this machine";
+}
+
+}  // namespace
+#endif
+
 std::string cuda_unavailable_reason() {
 #ifdef __CUDACC__
   int count = 0;
@@ -16,7 +36,7 @@ std::string cuda_unavailable_reason() {
     cudaGetLastError();
     return std::string("no usable GPU: ") + cudaGetErrorString(status);
   }
-  return count > 0 ? "" : "no GPU in this machine";
+  return count > 0 ? missing_code() : "no GPU in this machine";
 #else
   return "this build has no CUDA path (nvcc was not found when it was configured)";
 #endif

@@ -50,12 +50,23 @@ struct SampleOp {
     STAMPEDE_INDEPENDENT
     for (int i = 0; i < size; ++i) draws[i] = sampler.first_draw(first + begin + i);
     for (int i = 0; i < size && i < kAhead; ++i) prefetch_draw(draws[i]);
+    int rejected[kGroup];
+    int rejections = 0;
     for (int i = 0; i < size; ++i) {
       if (i + kAhead < size) prefetch_draw(draws[i + kAhead]);
-      const SampledRow row = sampler.settle(first + begin + i, draws[i]);
-      out.indices[begin + i] = static_cast<std::int32_t>(sampler.ring.index(row.slot, row.environment));
-      fold_row(sampler.ring, sampler.n_step, gamma, row, out, begin + i);
+      if (sampler.accepts(draws[i])) {
+        take(begin + i, sampler.row_of(draws[i]));
+      } else {
+        prefetch_draw(sampler.second_draw(first + begin + i));
+        rejected[rejections++] = begin + i;
+      }
     }
+    for (int i = 0; i < rejections; ++i) take(rejected[i], sampler.redraw(first + rejected[i]));
+  }
+
+  HD void take(int r, SampledRow row) const {
+    out.indices[r] = static_cast<std::int32_t>(sampler.ring.index(row.slot, row.environment));
+    fold_row(sampler.ring, sampler.n_step, gamma, row, out, r);
   }
 
   HD void prefetch_draw(const UniformSampler::Draw& draw) const {

@@ -50,24 +50,32 @@ struct UniformSampler {
     return {static_cast<int>(uniform_below(row_word, static_cast<std::uint32_t>(window.rows))),
             static_cast<int>(uniform_below(environment_word, static_cast<std::uint32_t>(ring.shape.environments)))};
   }
-  HD Draw first_draw(int sample) const {
-    const PhiloxBlock block = key.block(static_cast<std::uint32_t>(sample), 0);
-    return draw(block.word[0], block.word[1]);
+  HD Draw first_draw(int sample) const { return draw_of(sample, 0); }
+  HD SampledRow operator()(int sample) const {
+    const Draw first = first_draw(sample);
+    return accepts(first) ? row_of(first) : redraw(sample);
   }
-  HD SampledRow operator()(int sample) const { return settle(sample, first_draw(sample)); }
-  // The sample whose first draw is `first`: callers draw many ahead, so that their memory is fetched meanwhile.
-  HD SampledRow settle(int sample, Draw first) const {
+  // The parts of a sample, for callers that draw many ahead so that their memory is fetched meanwhile: whether a draw
+  // is sampleable, the row it names, and what a sample becomes whose first draw is not accepted.
+  HD bool accepts(Draw drawn) const { return sampleable(drawn.row, drawn.environment); }
+  HD SampledRow row_of(Draw drawn) const { return {slot_of(drawn.row), drawn.environment}; }
+  HD Draw second_draw(int sample) const { return draw_of(sample, 1); }
+  HD SampledRow redraw(int sample) const {
     constexpr int kTries = 16;
-    if (sampleable(first.row, first.environment)) return {slot_of(first.row), first.environment};
     Draw drawn{};
     for (int attempt = 1; attempt < kTries; ++attempt) {
-      const PhiloxBlock block = key.block(static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(attempt) / 2);
-      drawn = attempt & 1 ? draw(block.word[2], block.word[3]) : draw(block.word[0], block.word[1]);
-      if (sampleable(drawn.row, drawn.environment)) return {slot_of(drawn.row), drawn.environment};
+      drawn = draw_of(sample, attempt);
+      if (accepts(drawn)) return row_of(drawn);
     }
     int row = drawn.row + n_step > window.rows ? window.rows - n_step : drawn.row;
     if (!sampleable(row, drawn.environment)) row += row > 0 ? -1 : 1;
     return {slot_of(row), drawn.environment};
+  }
+
+ private:
+  HD Draw draw_of(int sample, int attempt) const {
+    const PhiloxBlock block = key.block(static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(attempt) / 2);
+    return attempt & 1 ? draw(block.word[2], block.word[3]) : draw(block.word[0], block.word[1]);
   }
 };
 

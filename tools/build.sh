@@ -101,12 +101,29 @@ choose_cuda() {
   local version
   version=$("$nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\)\.\([0-9]*\).*/\1.\2/p')
   version=${version:-0}
-  if ((${version%%.*} >= 12)); then
-    cuda=ON
-    cuda_note="CPU and CUDA $version"
-  else
-    cuda_note="CPU only: $nvcc is CUDA $version, 12 or newer is needed"
-  fi
+  ((${version%%.*} >= 12)) || { cuda_note="CPU only: $nvcc is CUDA $version, 12 or newer is needed"; return; }
+  choose_architectures
+  [[ $architectures ]] || { cuda_note="CPU only: this machine's GPU is older than compute capability 8.0"; return; }
+  cuda=ON
+  cuda_note="CPU and CUDA $version for compute capability $(sed 's/\([0-9]\)\(;\|$\)/.\1\2/g; s/;/, /g' <<<"$architectures")"
+}
+
+# Sets $architectures to what the GPUs here need, such as "86;90": to 90 where there is none, to nothing where all are too
+# old. A GPU that is newer than nvcc gets code of the newest processor before it that nvcc knows, which its driver translates.
+choose_architectures() {
+  local capability known best candidate
+  architectures=90
+  capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sed -n 's/^ *\([0-9]*\)\.\([0-9]\) *$/\1\2/p' | sort -nu)
+  [[ $capability ]] || return 0
+  known=$("$nvcc" --list-gpu-arch 2>/dev/null | sed -n 's/^compute_\([0-9]*\)$/\1/p')
+  architectures=
+  for capability in $capability; do
+    best=
+    for candidate in ${known:-90}; do
+      ((candidate >= 80 && candidate <= capability && candidate > ${best:-0})) && best=$candidate
+    done
+    [[ -z $best || ";$architectures;" == *";$best;"* ]] || architectures+=${architectures:+;}$best
+  done
 }
 
 torch_home() { printf '%s/stampede/libtorch-2.11.0/torch' "${XDG_CACHE_HOME:-${HOME:-$root/build}/.cache}"; }
@@ -116,7 +133,7 @@ configure() {  # FEATURES...
   [[ " $* " != *" torch "* ]] || options=(-DSTAMPEDE_TORCH=ON "-DTORCH_DIR=$(torch_home)")
   choose_cuda
   options+=("-DSTAMPEDE_CUDA=$cuda" "-DCMAKE_CXX_COMPILER=$cxx")
-  [[ $cuda == OFF ]] || options+=("-DNVCC=$nvcc" "-DCMAKE_CUDA_HOST_COMPILER=$cxx")
+  [[ $cuda == OFF ]] || options+=("-DNVCC=$nvcc" "-DCMAKE_CUDA_HOST_COMPILER=$cxx" "-DSTAMPEDE_CUDA_ARCHITECTURES=$architectures")
   say "configuring build/$preset ($cuda_note)"
   # A configuration that was interrupted, or made with another compiler, leaves a cache that cannot be trusted.
   if [[ ! -e $state/config ]] || ! grep -qsx "CMAKE_CXX_COMPILER:[A-Z]*=$cxx" "$build/CMakeCache.txt"; then

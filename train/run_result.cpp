@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_result.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -34,28 +35,34 @@ Json object(const RunResult& r) {
 
 std::string to_json(const RunResult& result) { return object(result).dump(); }
 
-std::string to_json(std::span<const RunResult> results) {
-  Json json;
-  double sum = 0.0, squares = 0.0, train = 0.0, total = 0.0;
-  std::int64_t steps = 0, solved = 0;
-  json["runs"] = Json::array();
-  for (const RunResult& r : results) {
-    json["runs"].push_back(object(r));
-    sum += r.eval_return_mean;
-    squares += r.eval_return_mean * r.eval_return_mean;
-    train += r.seconds_train;
-    total = std::max(total, r.seconds_total);
-    steps += r.env_steps;
-    solved += r.solved_at_step.has_value();
-  }
+SeedsResult summarize(std::span<const RunResult> results) {
+  SeedsResult all;
+  double squares = 0.0;
   const auto n = static_cast<double>(results.size());
+  for (const RunResult& r : results) {
+    all.env_steps += r.env_steps;
+    all.eval_return_mean += r.eval_return_mean / n;
+    squares += r.eval_return_mean * r.eval_return_mean / n;
+    all.solved += r.solved_at_step.has_value();
+    all.seconds_train += r.seconds_train / n;
+    all.seconds_total = std::max(all.seconds_total, r.seconds_total);
+  }
+  all.eval_return_std = std::sqrt(std::max(0.0, squares - all.eval_return_mean * all.eval_return_mean));
+  return all;
+}
+
+std::string to_json(std::span<const RunResult> results) {
+  const SeedsResult all = summarize(results);
+  Json json;
+  json["runs"] = Json::array();
+  for (const RunResult& r : results) json["runs"].push_back(object(r));
   json["seeds"] = results.size();
-  json["env_steps"] = steps;
-  json["eval_return_mean"] = sum / n;
-  json["eval_return_std_across_seeds"] = std::sqrt(std::max(0.0, squares / n - sum / n * (sum / n)));
-  json["solved_seeds"] = solved;
-  json["seconds_train_mean"] = train / n;
-  json["seconds_total"] = total;
+  json["env_steps"] = all.env_steps;
+  json["eval_return_mean"] = all.eval_return_mean;
+  json["eval_return_std_across_seeds"] = all.eval_return_std;
+  json["solved_seeds"] = all.solved;
+  json["seconds_train_mean"] = all.seconds_train;
+  json["seconds_total"] = all.seconds_total;
   return json.dump();
 }
 

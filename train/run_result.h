@@ -30,6 +30,17 @@ struct RunResult {
 // One JSON object in the order above, without a line break.
 std::string to_json(const RunResult& result);
 
+// Seeds of one experiment.
+struct SeedsResult {
+  std::int64_t env_steps = 0;
+  double eval_return_mean = 0.0;
+  double eval_return_std = 0.0;  // across seeds
+  std::int64_t solved = 0;
+  double seconds_train = 0.0;  // mean
+  double seconds_total = 0.0;  // of the slowest
+};
+SeedsResult summarize(std::span<const RunResult> results);
+
 // {"runs": [...], ..., "eval_return_mean": ..., "eval_return_std_across_seeds": ..., ...}: every seed and their mean.
 std::string to_json(std::span<const RunResult> results);
 

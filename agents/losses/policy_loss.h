@@ -39,8 +39,9 @@ HD void categorical_policy_gradient(const Loss& loss, const PolicySample& sample
                                     int action, float weight, float* d_logits, float* metrics) {
   const float normalizer = log_sum_exp(logits, n);
   const float entropy = categorical_entropy(logits, n, normalizer);
-  const float d_log_prob = surrogate_gradient(loss, sample, logits[action] - normalizer, metrics);
+  const float d_log_prob = surrogate_gradient(loss, sample, value_at(logits, n, action) - normalizer, metrics);
   metrics[PolicyRowMetrics::kEntropy] = entropy;
+#pragma GCC unroll 4
   for (int j = 0; j < n; ++j) {
     const float log_p = logits[j] - normalizer;
     const float p = exp_of(log_p);

@@ -20,7 +20,7 @@ HD float surrogate_gradient(const PpoLossConfig& config, const PolicySample& sam
   const float ratio = exp_of(log_ratio);
   const float a = sample.advantage;
   const float clipped = clamp(ratio, 1.0f - config.clip, 1.0f + config.clip);
-  const bool held = a >= 0.0f ? ratio > 1.0f + config.clip : ratio < 1.0f - config.clip;
+  const bool held = ((a >= 0.0f) & (ratio > 1.0f + config.clip)) | ((a < 0.0f) & (ratio < 1.0f - config.clip));
   metrics[PolicyRowMetrics::kPolicyLoss] = held ? -a * clipped : -a * ratio;
   metrics[PolicyRowMetrics::kApproxKl] = (ratio - 1.0f) - log_ratio;
   metrics[PolicyRowMetrics::kClipFraction] = ratio != clipped ? 1.0f : 0.0f;

@@ -7,13 +7,32 @@
 namespace stampede {
 namespace {
 
-// The chain that a policy makes of a table: rows of states with merged outcomes, reachable states only.
+// The chain that a policy makes of a table: rows of states with merged outcomes.
 struct Chain {
-  std::vector<std::int32_t> first;  // [S + 1]
-  std::vector<std::int32_t> next;   // [outcomes that do not terminate]
-  std::vector<double> probability;  // [outcomes that do not terminate]
-  std::vector<double> reward;       // [S], expected
+  std::vector<std::int32_t> first;    // [S + 1]
+  std::vector<std::int32_t> next;     // [outcomes that do not terminate]
+  std::vector<double> probability;    // [outcomes that do not terminate]
+  std::vector<double> reward;         // [S], expected
+  std::vector<std::int32_t> visited;  // states that episodes get to; only there must a value settle
 };
+
+std::vector<std::int32_t> visited_states(const TransitionTable& table, const Chain& chain) {
+  std::vector<std::int32_t> found;
+  std::vector<std::uint8_t> seen(static_cast<std::size_t>(table.states), 0);
+  const auto visit = [&](std::int32_t state) {
+    if (seen[static_cast<std::size_t>(state)]) return;
+    seen[static_cast<std::size_t>(state)] = 1;
+    found.push_back(state);
+  };
+  for (int s = 0; s < table.states; ++s) {
+    if (table.start_probability[static_cast<std::size_t>(s)] > 0.0) visit(s);
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto s = static_cast<std::size_t>(found[i]);
+    for (auto k = chain.first[s]; k < chain.first[s + 1]; ++k) visit(chain.next[static_cast<std::size_t>(k)]);
+  }
+  return found;
+}
 
 Chain chain_of(const TransitionTable& table, const std::vector<double>& policy) {
   Chain chain;
@@ -34,6 +53,7 @@ Chain chain_of(const TransitionTable& table, const std::vector<double>& policy) 
     }
     chain.first.push_back(static_cast<std::int32_t>(chain.next.size()));
   }
+  chain.visited = visited_states(table, chain);
   return chain;
 }
 
@@ -42,9 +62,10 @@ Chain chain_of(const TransitionTable& table, const std::vector<double>& policy) 
 PolicyValue evaluate_policy(const TransitionTable& table, const std::vector<double>& policy, int horizon) {
   const Chain chain = chain_of(table, policy);
   const auto states = static_cast<std::size_t>(table.states);
-  std::vector<double> value(states, 0.0), length(states, 0.0), next_value(states), next_length(states);
+  std::vector<double> value(states, 0.0), length(states, 0.0), next_value(states, 0.0), next_length(states, 0.0);
   for (int step = 0; step < horizon; ++step) {
-    for (std::size_t s = 0; s < states; ++s) {
+    for (const std::int32_t state : chain.visited) {
+      const auto s = static_cast<std::size_t>(state);
       double v = chain.reward[s], l = 1.0;
       for (auto k = static_cast<std::size_t>(chain.first[s]); k < static_cast<std::size_t>(chain.first[s + 1]); ++k) {
         v += chain.probability[k] * value[static_cast<std::size_t>(chain.next[k])];

@@ -33,7 +33,7 @@ SETTINGS = {
 
 def train(program, folder, env, options, seeds, steps):
     words = [program, "train", "rainbow", env, "--seeds", str(seeds), "seed=1", f"total_steps={steps}",
-             f"eval_every={steps // EVALUATIONS}", *options, "--out", str(folder), "--quiet"]
+             f"eval_every={steps // EVALUATIONS}", *options, "--out", str(folder), "--json", "--quiet"]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(words)} failed: {done.stderr.strip()}")

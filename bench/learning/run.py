@@ -189,7 +189,7 @@ def run_words(algo, env):
 
 
 def quality_runs(program, algo, env, steps, folder):
-    words = [*run_words(algo, env), "--seeds", str(SEEDS), "seed=1"] + ([f"total_steps={steps}"] if steps else [])
+    words = [*run_words(algo, env), "--seeds", str(SEEDS), "seed=1", "--json"] + ([f"total_steps={steps}"] if steps else [])
     return train(program, words, folder / env / algo)[0], words
 
 

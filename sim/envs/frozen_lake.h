@@ -82,6 +82,7 @@ struct FrozenLake {
                   : read_map("SFFF,FHFH,FFFH,HFFG");
   }
   static void parse_desc(Params& p, std::string_view text) {
+    if (text.empty()) return;  // the default, as a run's own configuration says it
     p.map = read_map(text);
     p.custom_map = true;
   }
@@ -100,7 +101,7 @@ struct FrozenLake {
   }
   static constexpr ParamField<Params> param_fields[] = {
       {.name = "map_name", .help = "4x4 or 8x8", .parse = parse_map_name, .default_text = "4x4"},
-      {.name = "desc", .help = "rows of S F H G, comma-separated", .parse = parse_desc},
+      {.name = "desc", .help = "rows of S F H G, comma-separated, in place of map_name", .parse = parse_desc},
       {.name = "is_slippery", .help = "moves may turn by 90 degrees", .flag = &Params::is_slippery},
       {.name = "success_rate",
        .help = "of moving as intended when slippery, 0 to 1",

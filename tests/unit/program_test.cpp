@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/registry.h"
 #include "tests/unit/program_run.h"
 #include "tests/unit/temporary_folder.h"
 #include "train/checkpoint.h"
@@ -139,6 +140,16 @@ TEST_F(Program, SeedsAreTheRunsThatTheyWouldBeAlone) {
   EXPECT_NEAR(json["eval_return_mean"].get<double>(), sum / 3, 1e-9);
   succeed(joined({"train"}, joined(kPpo, {"total_steps=2000", "seed=5", "--out", "alone"})));
   EXPECT_EQ(read_file(checkpoint("many/seed_5")), read_file(checkpoint("alone")));
+  const ProgramResult refused = run({"eval", "many"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("many/seed_4"), std::string::npos) << refused.err;
+}
+
+TEST_F(Program, SeedsEndWithTheirMeanAndDeviation) {
+  const ProgramResult result = succeed({"train", "q_learning", "GridWorld-v0", "total_steps=64", "num_envs=2",
+                                        "eval_episodes=1", "--seeds", "2", "--out", "few"});
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("q_learning GridWorld-v0, 2 seeds: return"), std::string::npos) << result.err;
 }
 
 TEST_F(Program, ResumeGoesOnBitForBit) {
@@ -148,6 +159,19 @@ TEST_F(Program, ResumeGoesOnBitForBit) {
     succeed(joined({"train"}, joined(words, {"total_steps=3000", "--out", stopped})));
     succeed({"resume", stopped, "total_steps=6000", "--quiet"});
     expect_same_tensors(straight, stopped);
+  }
+}
+
+// What a run writes down about its environment must be what its parameters accept.
+TEST_F(Program, EveryEnvironmentsRunIsEvaluatedAndGoesOn) {
+  const EnvRegistry registry = builtin_environments();
+  for (const EnvEntry& entry : registry.entries()) {
+    const std::string id(entry.spec.id);
+    succeed({"train", "ppo", id, "total_steps=256", "num_envs=2", "rollout_steps=64", "hidden=8", "minibatches=1",
+             "epochs=1", "eval_episodes=1", "threads=1", "--out", id, "--quiet"});
+    succeed({"eval", id, "--episodes", "1"});
+    succeed({"resume", id, "total_steps=512", "--quiet"});
+    EXPECT_EQ(read_checkpoint_info(checkpoint(id)).rows, 512) << id;
   }
 }
 
