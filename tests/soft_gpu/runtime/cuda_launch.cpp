@@ -16,7 +16,7 @@ struct CallConfiguration {
   cudaStream_t stream;
 };
 
-// Between the <<<>>> of a launch and the function generated for it.
+// Between the execution configuration of a launch and the function generated for it.
 std::vector<CallConfiguration>& call_configurations() {
   thread_local std::vector<CallConfiguration> configurations;
   return configurations;
