@@ -42,13 +42,16 @@ bool has_registers(unsigned per_thread, unsigned threads) {
   return warps * rounded_up(32 * rounded_up(per_thread, 8), 256) <= kRegisters;
 }
 
+std::size_t granted_shared(const HostKernel& host, const Kernel& kernel) {
+  return host.dynamic_shared.value_or(kSharedBytes - kernel.static_shared);
+}
+
 void check_launch(const HostKernel& host, const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared) {
   const bool flat = grid.y == 1 && grid.z == 1 && block.y == 1 && block.z == 1;
   if (!flat || grid.x == 0 || grid.x > kMaxGrid || block.x == 0 || block.x > kMaxBlockThreads) {
     throw ApiError{cudaErrorInvalidConfiguration};
   }
-  const std::size_t granted = host.dynamic_shared.value_or(kSharedBytes - kernel.static_shared);
-  if (block.x > kernel.max_threads || shared > granted) throw ApiError{cudaErrorInvalidValue};
+  if (block.x > kernel.max_threads || shared > granted_shared(host, kernel)) throw ApiError{cudaErrorInvalidValue};
   if (!has_registers(static_cast<unsigned>(host.module->registers(host.name)), block.x)) {
     throw ApiError{cudaErrorLaunchOutOfResources};
   }
@@ -111,6 +114,20 @@ cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* sha
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments, std::size_t shared,
                                cudaStream_t stream) {
   return launch(*reinterpret_cast<const HostKernel*>(kernel), grid, block, arguments, shared, stream);
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* host_function) {
+  return Runtime::get().call([&](Context&) {
+    const HostKernel& host = find_kernel(host_function);
+    const Kernel& kernel = loaded(host);
+    *attributes = {};
+    attributes->numRegs = host.module->registers(host.name);
+    attributes->maxThreadsPerBlock = static_cast<int>(kernel.max_threads);
+    attributes->sharedSizeBytes = kernel.static_shared;
+    attributes->localSizeBytes = kernel.local_bytes;
+    attributes->maxDynamicSharedSizeBytes = static_cast<int>(granted_shared(host, kernel));
+    attributes->ptxVersion = attributes->binaryVersion = 90;
+  });
 }
 
 cudaError_t cudaFuncSetAttribute(const void* host_function, cudaFuncAttribute attribute, int value) {
