@@ -29,9 +29,19 @@ void store(Stamp& to, Stamp stamp) { std::atomic_ref(to.bits).store(stamp.bits, 
 constexpr std::uint64_t kStrong = Stamp::kManyPlaces;
 bool is_strong(Stamp writer) { return (writer.bits & kStrong) != 0; }
 
+// The flags of a word that `mine` reads after `before` of the same launch: other blocks read it in this launch, other
+// warps in this interval.
+std::uint64_t earlier_readers(Stamp before, Stamp mine) {
+  const std::uint64_t x = before.bits ^ mine.bits;
+  const bool same_interval = x >> Stamp::kIntervalShift == 0;
+  const std::uint64_t kept = before.bits & (same_interval ? Stamp::kFlagBits : Stamp::kManyPlaces);
+  const std::uint64_t places = (x & Stamp::kPlaceBits) != 0 ? Stamp::kManyPlaces : 0;
+  const std::uint64_t threads = same_interval && (x & Stamp::kWarpBits) != 0 ? Stamp::kManyThreads : 0;
+  return kept | places | threads;
+}
+
 // Whether another lane writes the k-th word of this one in the same instruction.
-bool just_written(const LaneAccess& access, const Op& op, const Stamp& word, Stamp mine, std::size_t k) {
-  const Stamp writer = load(word);
+bool just_written(const LaneAccess& access, const Op& op, Stamp writer, Stamp mine, std::size_t k) {
   if (writer.interval() != mine.interval() || writer.warp() != mine.warp() || writer.thread() == mine.thread()) {
     return false;
   }
@@ -121,21 +131,28 @@ void GlobalMemory::mark_initialized(const Op& op, const LaneAccess& access) cons
   });
 }
 
-void GlobalMemory::check_races(Warp& warp, const Op& op, LaneAccess& access) {
-  Block& block = warp.block();
+void GlobalMemory::check_races(Warp& warp, const Op& op, LaneAccess& access) const {
+  const Stamp first = Stamp::of(warp.interval(), warp.block().index(), warp.first_thread());
+  const Stamp launch = Stamp::of(history_.first_interval(), 0, 0);  // what is below came before the launch
+  const bool strong = access.is_atomic || op.is_strong;
   for_lanes(access.lanes, [&](int i) {
     WordHistory* words = memory_.history(access.address[i]);
-    const Stamp mine = Stamp::of(warp.interval(), block.index(), warp.first_thread() + static_cast<unsigned>(i));
-    for (int k = 0; k < op.bytes / 4; ++k) {
-      const bool strong = access.is_atomic || op.is_strong;
+    const Stamp mine = first.of_lane(i);
+    for (std::size_t k = 0; k < op.bytes / 4u; ++k) {
+      WordHistory& word = words[k];
+      const Stamp writer = load(word.writer), reader = load(word.reader);
       if (!access.is_write) {
-        check_read(warp, words[k], mine, i, strong);
+        if (writer.bits >= launch.bits) check_read(warp, writer, mine, i, strong);
+        // Later writes that are not strong pass unseen after strong reads.
+        if (!strong) store(word.reader, mine.with(reader.bits < launch.bits ? 0 : earlier_readers(reader, mine)));
         continue;
       }
-      const bool contended = !check_write(warp, words[k], mine, i, strong) ||
-                             (!strong && just_written(access, op, words[k].writer, mine, static_cast<std::size_t>(k)));
-      if (contended) access.rewritten |= 1u << i;
-      store(words[k].writer, strong ? mine.with(kStrong) : mine);
+      if (reader.bits >= launch.bits) check_readers(warp, reader, mine, i);
+      if (writer.bits >= launch.bits) {
+        const bool contended = !(strong && is_strong(writer)) && !ordered(warp, writer, mine);
+        if (contended || (!strong && just_written(access, op, writer, mine, k))) access.rewritten |= 1u << i;
+      }
+      store(word.writer, strong ? mine.with(kStrong) : mine);
     }
   });
 }
@@ -150,41 +167,20 @@ bool GlobalMemory::ordered(Warp& warp, Stamp other, Stamp mine) const {
   return history_.seen(mine.place(), other.place()) > other.interval();
 }
 
-void GlobalMemory::check_read(Warp& warp, WordHistory& word, Stamp mine, int lane, bool strong) const {
-  const Stamp writer = load(word.writer), before = load(word.reader);
-  if (strong && is_strong(writer)) return;
-  if (!ordered(warp, writer, mine)) {
-    warp.fault(Fault::Kind::kGlobalRace, lane,
-               "reads what thread " + std::to_string(writer.thread()) + " of block " + std::to_string(writer.place()) +
-                   " writes, and nothing orders them");
-  }
-  if (strong) return;  // later writes that are not strong pass unseen
-  std::uint64_t flags = 0;
-  if (before.interval() >= history_.first_interval()) {
-    flags = before.bits & Stamp::kManyPlaces;
-    if (before.place() != mine.place()) flags |= Stamp::kManyPlaces;
-    if (before.interval() == mine.interval()) {
-      flags |= before.bits & Stamp::kManyThreads;
-      if (before.warp() != mine.warp()) flags |= Stamp::kManyThreads;
-    }
-  }
-  store(word.reader, mine.with(flags));
+void GlobalMemory::check_read(Warp& warp, Stamp writer, Stamp mine, int lane, bool strong) const {
+  if ((strong && is_strong(writer)) || ordered(warp, writer, mine)) return;
+  warp.fault(Fault::Kind::kGlobalRace, lane,
+             "reads what thread " + std::to_string(writer.thread()) + " of block " + std::to_string(writer.place()) +
+                 " writes, and nothing orders them");
 }
 
-// False when another thread wrote the word and nothing orders the two: harmless only when it wrote the same.
-bool GlobalMemory::check_write(Warp& warp, WordHistory& word, Stamp mine, int lane, bool strong) const {
-  const Stamp reader = load(word.reader), writer = load(word.writer);
-  bool race = false;
-  if (reader.interval() >= history_.first_interval()) {
-    race = !ordered(warp, reader, mine) || (reader.many_threads() && reader.interval() == mine.interval());
-    if (reader.many_places()) race = race || !history_.sees_all(mine.place());
-  }
-  if (race) {
-    warp.fault(Fault::Kind::kGlobalRace, lane,
-               "writes what thread " + std::to_string(reader.thread()) + " of block " + std::to_string(reader.place()) +
-                   " reads, and nothing orders them");
-  }
-  return ordered(warp, writer, mine) || (strong && is_strong(writer));
+void GlobalMemory::check_readers(Warp& warp, Stamp reader, Stamp mine, int lane) const {
+  bool race = !ordered(warp, reader, mine) || (reader.many_threads() && reader.interval() == mine.interval());
+  if (reader.many_places()) race = race || !history_.sees_all(mine.place());
+  if (!race) return;
+  warp.fault(Fault::Kind::kGlobalRace, lane,
+             "writes what thread " + std::to_string(reader.thread()) + " of block " + std::to_string(reader.place()) +
+                 " reads, and nothing orders them");
 }
 
 }  // namespace stampede::soft_gpu

@@ -51,9 +51,9 @@ class GlobalMemory {
   void find(Warp& warp, const Op& op, const LaneAccess& access);
   void check_initialized(Warp& warp, const Op& op, const LaneAccess& access) const;
   void mark_initialized(const Op& op, const LaneAccess& access) const;
-  void check_races(Warp& warp, const Op& op, LaneAccess& access);
-  void check_read(Warp& warp, WordHistory& word, Stamp mine, int lane, bool strong) const;
-  bool check_write(Warp& warp, WordHistory& word, Stamp mine, int lane, bool strong) const;
+  void check_races(Warp& warp, const Op& op, LaneAccess& access) const;
+  void check_read(Warp& warp, Stamp writer, Stamp mine, int lane, bool strong) const;
+  void check_readers(Warp& warp, Stamp reader, Stamp mine, int lane) const;
   bool ordered(Warp& warp, Stamp other, Stamp mine) const;
 
   DeviceMemory& memory_;

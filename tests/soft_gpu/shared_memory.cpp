@@ -66,7 +66,7 @@ template <std::size_t kWords>
 void SharedMemory::check_words(Warp& warp, const Op& op, LaneAccess& access) {
   const bool races = warp.block().checks_races();
   const Stamp first = Stamp::of(warp.interval(), warp.epoch(), warp.first_thread());
-  if (races && is_row(op, access)) {
+  if (is_row(op, access)) {
     const std::size_t word = access.address[0] / 4;
     if (access.is_write ? write_row<kWords>(warp, word, first) : read_row<kWords>(warp, word, first)) return;
   }
