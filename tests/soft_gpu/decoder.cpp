@@ -80,7 +80,7 @@ class Decoder {
         {"ld", &Decoder::decode_memory},    {"st", &Decoder::decode_memory},    {"atom", &Decoder::decode_atomic},
         {"shfl", &Decoder::decode_shuffle}, {"vote", &Decoder::decode_vote},    {"mma", &Decoder::decode_product},
         {"bar", &Decoder::decode_barrier},  {"bra", &Decoder::decode_branch},   {"ret", &Decoder::decode_return},
-        {"exit", &Decoder::decode_return},  {"membar", &Decoder::decode_fence},
+        {"exit", &Decoder::decode_return},  {"membar", &Decoder::decode_fence}, {"ldmatrix", &Decoder::decode_matrices},
     };
     const auto form = kForms.find(instruction.opcode);
     if (form == kForms.end()) return false;
@@ -205,6 +205,19 @@ class Decoder {
     }
     if (builder_.code().lists.size() != op.target + 14) refuse(instruction);
     op.execute = &multiply_tiles;
+  }
+
+  void decode_matrices(const Instruction& instruction, Scope& scope, Op& op) {
+    const bool transposed = instruction.text.starts_with("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16");
+    const bool known = transposed || instruction.text.starts_with("ldmatrix.sync.aligned.m8n8.x4.shared.b16");
+    if (!known || op.guard >= 0 || instruction.operands.size() != 2) refuse(instruction);
+    const auto results = vector_parts(instruction.operands[0]);
+    if (results.size() != 4) refuse(instruction);
+    for (std::size_t i = 0; i < 4; ++i) op.slot[i] = operand(results[i], 'w', instruction, scope);
+    uses_.writes = 0b1111;
+    decode_address(instruction.operands[1], Space::kShared, instruction, scope, op);
+    op.bytes = 16;
+    op.execute = matrix_load_operation(transposed);
   }
 
   void decode_barrier(const Instruction& instruction, Scope& scope, Op& op) {

@@ -191,6 +191,27 @@ TEST_F(MachineTest, ProductsOfTiles) {
             of_each_lane([&](unsigned i) { return expected(i / 4 + 8, 2 * (i % 4)); }));
 }
 
+TEST_F(MachineTest, MatricesFromSharedMemory) {
+  // Word i of 128: elements 2 i and 2 i + 1. Lane i reads row i, so that matrix m has elements 64 m ... 64 m + 63.
+  const auto body = [](const std::string& kind, const std::string& result) {
+    return "mov.u32 %r10, s;\nmad.lo.u32 %r11, %r1, 16, %r10;\nshl.b32 %r12, %r1, 3;\nmov.u32 %r13, 0;\n$L_fill:\n"
+           "mad.lo.u32 %r14, %r13, 2, %r12;\nshl.b32 %r15, %r14, 16;\nadd.u32 %r15, %r15, 65536;\n"
+           "or.b32 %r15, %r15, %r14;\nmad.lo.u32 %r16, %r13, 4, %r11;\nst.shared.u32 [%r16], %r15;\n"
+           "add.u32 %r13, %r13, 1;\nsetp.lt.u32 %p1, %r13, 4;\n@%p1 bra $L_fill;\nbar.sync 0;\n"
+           "ldmatrix.sync.aligned.m8n8.x4." +
+           kind + "shared.b16 {%r5,%r6,%r7,%r8}, [%r11];\nmov.u32 %r9, " + result + ";";
+  };
+  const std::string declaration = ".shared .align 16 .b8 s[512];";
+  EXPECT_EQ(words_of(body("", "%r7"), 32, declaration), of_each_lane([](unsigned i) {
+              const unsigned low = 64 * 2 + 8 * (i / 4) + 2 * (i % 4);
+              return low | (low + 1) << 16;
+            }));
+  EXPECT_EQ(words_of(body("trans.", "%r8"), 32, declaration), of_each_lane([](unsigned i) {
+              const unsigned low = 64 * 3 + 8 * 2 * (i % 4) + i / 4;
+              return low | (low + 8) << 16;
+            }));
+}
+
 // Names of many registers, few of which are needed at once: also around a loop, where %r20 is carried from turn to
 // turn.
 TEST_F(MachineTest, RegistersShareSlots) {

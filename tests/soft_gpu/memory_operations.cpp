@@ -150,6 +150,29 @@ void store(Warp& warp, const Op& op) {
   }
 }
 
+// Lane 8 m + r has the address of row r of matrix m. Lane 4 g + q gets columns 2 q and 2 q + 1 of row g of each matrix,
+// or transposed: rows 2 q and 2 q + 1 of column g (PTX ISA, "ldmatrix").
+template <bool kTransposed>
+void load_matrices(Warp& warp, const Op& op) {
+  if (!warp.meet(kAllLanes)) return;
+  if (warp.mask != kAllLanes) warp.fault(Fault::Kind::kWarpSync, 0, "a lane of the warp takes no part");
+  LaneAccess access;
+  resolve<Space::kShared>(warp, op, access);
+  std::uint16_t elements[4][8][8];
+  for (int i = 0; i < kLanes; ++i) {
+    std::memcpy(elements[i / 8][i % 8], access.pointer[access.is_uniform ? 0 : i], sizeof elements[0][0]);
+  }
+  for (std::size_t m = 0; m < 4; ++m) {
+    auto* to = warp.lanes<std::uint32_t>(op.slot[m]);
+    for (int i = 0; i < kLanes; ++i) {
+      const int g = i / 4, k = 2 * (i % 4);
+      const std::uint32_t low = kTransposed ? elements[m][k][g] : elements[m][g][k];
+      const std::uint32_t high = kTransposed ? elements[m][k + 1][g] : elements[m][g][k + 1];
+      to[i] = low | high << 16;
+    }
+  }
+}
+
 template <class F>
 void atomic(Warp& warp, const Op& op) {
   LaneAccess access;
@@ -221,6 +244,7 @@ Execute* load_operation(Space space, std::string_view type, bool wide) {
 Execute* store_operation(Space space, std::string_view type, bool wide) {
   return operation_in(space, type, true, wide);
 }
+Execute* matrix_load_operation(bool transposed) { return transposed ? &load_matrices<true> : &load_matrices<false>; }
 Execute* atomic_operation(std::string_view kind) {
   if (kind == "add") return &atomic<AtomicAdd>;
   if (kind == "min") return &atomic<AtomicMinimum>;

@@ -14,6 +14,9 @@ enum class Space { kGeneric, kGlobal, kShared, kLocal, kParameter };
 // shared memory. type: of one part in memory. wide: the values' registers have 64 bits. nullptr when there is none.
 Execute* load_operation(Space space, std::string_view type, bool wide);
 Execute* store_operation(Space space, std::string_view type, bool wide);
+// Four matrices of 8 x 8 elements of 16 bits from shared memory. Slots: four results, and at slot[4] the address of a
+// row.
+Execute* matrix_load_operation(bool transposed);
 // Slots: result, operand, and at slot[4] the address. kind: "add" or "max", of u32.
 Execute* atomic_operation(std::string_view kind);
 
