@@ -75,20 +75,22 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
       static_cast<std::size_t>(std::min<std::int64_t>(kMonitorRows, std::int64_t{ring_.rows} * ring_.environments)));
   group_metrics_ = arena.take<double>(static_cast<std::size_t>(max_groups_ * PolicyRowMetrics::kSize));
   metric_totals_ = arena.take<double>(PolicyRowMetrics::kSize);
-  make_fused(config.fused, shape.updates, stream, arena);
+  make_fused(config, shape.updates, stream, arena);
 }
 
-void ActorCritic::make_fused(FusedUse wanted, int updates, const Stream& stream, Arena& arena) {
+void ActorCritic::make_fused(const ActorCriticConfig& config, int updates, const Stream& stream, Arena& arena) {
   if (updates == 0) return;
   const bool possible = stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_);
-  if (wanted == FusedUse::kAlways && !possible) {
+  if (config.fused == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
         "outputs, discrete or gaussian actions; leave it at auto");
   }
-  if (wanted != FusedUse::kNever && possible) {
-    fused_.emplace(network_, layout_, observations_, metric_totals_, updates, arena);
-  }
+  if (config.fused == FusedUse::kNever || !possible) return;
+  const bool low = config.precision == Precision::kBf16;
+  const Precision precision =
+      low && FusedPolicyUpdate::fits(network_.spec(), layout_, Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
+  fused_.emplace(network_, layout_, observations_, metric_totals_, updates, precision, arena);
 }
 
 ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& arena) const {

@@ -28,6 +28,7 @@ struct ActorCriticConfig {
   bool normalize_rewards = false;
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
   FusedUse fused = FusedUse::kAuto;
+  Precision precision = Precision::kFp32;  // of fused updates where it fits; all others are fp32
 };
 
 // What memory an actor-critic takes.
@@ -106,6 +107,8 @@ class ActorCritic {
 
   // The same updates in few launches, on CUDA where they fit and are wanted; null otherwise.
   FusedPolicyUpdate* fused() { return fused_ ? &*fused_ : nullptr; }
+  // What updates compute in. A rollout of the same precision holds the log-probabilities that the first one finds.
+  Precision learning_precision() const { return fused_ ? fused_->precision() : Precision::kFp32; }
 
   // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
   // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Asked for and taken like
@@ -137,7 +140,7 @@ class ActorCritic {
     float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *d_log_sigma = nullptr, *metrics = nullptr;
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
-  void make_fused(FusedUse wanted, int updates, const Stream& stream, Arena& arena);
+  void make_fused(const ActorCriticConfig& config, int updates, const Stream& stream, Arena& arena);
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
   void reevaluate_all(const Stream& stream, const RingView& ring, float* ratios, ReevaluatedRows::Store store) const;

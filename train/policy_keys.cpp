@@ -14,6 +14,10 @@ ContinuousPolicy continuous_policy(const Config& config) {
   return name == "multi_categorical" ? ContinuousPolicy::kMultiCategorical : ContinuousPolicy::kGaussian;
 }
 
+Precision fused_precision(const Config& config) {
+  return config.has("precision") && config.text("precision") == "bf16" ? Precision::kBf16 : Precision::kFp32;
+}
+
 }  // namespace
 
 KeyList collector_keys() {
@@ -22,7 +26,7 @@ KeyList collector_keys() {
        .type = kChoice,
        .default_text = "fp32",
        .choices = "fp32|bf16",
-       .help = "of the fused rollout's policy; learning is fp32"},
+       .help = "of the fused rollout's policy, and of fused updates of ppo and a2c; other learning is fp32"},
   };
   append(keys, fused_keys());
   return keys;
@@ -98,12 +102,11 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
           .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{},
-          .fused = config.has("fused") ? fused_use(config) : FusedUse::kAuto};
+          .fused = config.has("fused") ? fused_use(config) : FusedUse::kAuto,
+          .precision = fused_precision(config)};
 }
 
-CollectorOptions collector_options(const Config& config) {
-  return {fused_use(config), config.text("precision") == "bf16" ? Precision::kBf16 : Precision::kFp32};
-}
+CollectorOptions collector_options(const Config& config) { return {fused_use(config), fused_precision(config)}; }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }
 

@@ -28,7 +28,7 @@ DEVICE int thread_index() {
 #endif
 }
 
-// A tower's weights and a tile's rows in shared memory.
+// A tower's weights and a tile's rows in shared memory. Specialised where products run on tensor cores.
 template <class Shape>
 struct TowerMemory {
   static constexpr int kWide = Shape::kRows * Shape::kPitch, kNarrow = Shape::kRows * Shape::kNarrowPitch;
@@ -55,6 +55,12 @@ struct TowerMemory {
         h1(y + kNarrow),
         h2(h1 + kWide),
         bias(h2 + kWide) {}
+
+  DEVICE void store_inputs(int row, const float (&inputs)[kNarrowColumns]) const {
+    float* const to = x + row * Shape::kNarrowPitch;
+    store4(to, {{inputs[0], inputs[1], inputs[2], inputs[3]}});
+    store4(to + 4, {{inputs[4], inputs[5], inputs[6], inputs[7]}});
+  }
 
   // What the padding of narrow rows carries, four floats each.
   DEVICE float* input_fields(int row) const { return x + row * Shape::kNarrowPitch + kNarrowColumns; }

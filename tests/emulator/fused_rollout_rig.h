@@ -17,7 +17,7 @@
 
 namespace stampede {
 
-struct FusedCase {
+struct RolloutCase {
   int environments = 33, steps = 4;
   std::vector<int> hidden = {64, 64};
   Activation activation = Activation::kTanh;
@@ -45,7 +45,7 @@ struct RolloutResult {
 template <class E, class Policy = Fp32Policy<E>>
 class RolloutSide {
  public:
-  explicit RolloutSide(const FusedCase& c)
+  explicit RolloutSide(const RolloutCase& c)
       : case_(c), entry_(builtin_environments().find(E::specs[0].id)), arena_(Device{}) {
     build();
     arena_.allocate("test");
@@ -94,6 +94,10 @@ class RolloutSide {
     ring_->advance(case_.steps);
     return result(words(ring_->obs_bytes()), words(ring_->record_words()), floats(ring_->extra_values()));
   }
+
+  ActorCritic& agent() { return *agent_; }
+  TrajectoryRing& ring() { return *ring_; }
+  const Stream& stream() const { return stream_; }
 
   void restate() { agent_->restate(stream_, ring_->view()); }
 
@@ -215,7 +219,7 @@ class RolloutSide {
             env_->episodes().drain(stream_, nullptr)};
   }
 
-  FusedCase case_;
+  RolloutCase case_;
   EnvEntry entry_;
   Stream stream_ = Stream::cpu();
   Arena arena_;

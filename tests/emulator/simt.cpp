@@ -386,5 +386,11 @@ const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Loca
   return active().thread().received;
 }
 
+const std::uint64_t* matrix_rows(const void* row, const Location& where) {
+  const auto address = reinterpret_cast<std::uintptr_t>(row);
+  if (address % 16 != 0) throw Error("a row of a matrix is not aligned to 16 bytes, at " + describe(where));
+  return exchange(0xffffffffu, address, where);
+}
+
 }  // namespace detail
 }  // namespace simt
