@@ -38,20 +38,16 @@ DEVICE void split_row(float (&observations)[kNarrowColumns], std::uint32_t (&wor
 }
 
 // What the next layer reads, from the sums of two tiles of eight columns.
-DEVICE void activate_sums(float (&sums)[2][4], GemmActivation activation, Fragment& fragment) {
-  UNROLL
-  for (int w = 0; w < 4; ++w) {
-    const float(&pair)[4] = sums[w / 2];
-    float low = pair[w % 2 * 2], high = pair[w % 2 * 2 + 1];
-    if (activation == GemmActivation::kTanh) {
-      low = fast_tanh(low);
-      high = fast_tanh(high);
-    } else {
-      low = activate(low, activation);
-      high = activate(high, activation);
+DEVICE void activate_sums(const float (&sums)[2][4], GemmActivation activation, Fragment& fragment) {
+  const auto pack = [&](const auto& activated) {
+    UNROLL
+    for (int w = 0; w < 4; ++w) {
+      const float(&half)[4] = sums[w / 2];
+      fragment[w] = pack_bf16(activated(half[w % 2 * 2]), activated(half[w % 2 * 2 + 1]));
     }
-    fragment[w] = pack_bf16(low, high);
-  }
+  };
+  if (activation == GemmActivation::kTanh) return pack([](float x) { return fast_tanh(x); });
+  pack([relu = activation == GemmActivation::kRelu](float x) { return relu && x < 0.0f ? 0.0f : x; });
 }
 #endif
 

@@ -12,12 +12,18 @@ namespace stampede {
 // sums * activation'(.) from the activated values, of two tiles of eight columns.
 DEVICE void differentiate_sums(const float (&sums)[2][4], const Fragment& activated, GemmActivation activation,
                                Fragment& fragment) {
-  UNROLL
-  for (int w = 0; w < 4; ++w) {
-    const float(&pair)[4] = sums[w / 2];
-    fragment[w] = pack_bf16(differentiate(low_value(activated[w]), pair[w % 2 * 2], activation),
-                            differentiate(high_value(activated[w]), pair[w % 2 * 2 + 1], activation));
+  const auto pack = [&](const auto& differentiated) {
+    UNROLL
+    for (int w = 0; w < 4; ++w) {
+      const float(&half)[4] = sums[w / 2];
+      fragment[w] = pack_bf16(differentiated(low_value(activated[w]), half[w % 2 * 2]),
+                              differentiated(high_value(activated[w]), half[w % 2 * 2 + 1]));
+    }
+  };
+  if (activation == GemmActivation::kTanh) {
+    return pack([](float h, float sum) { return differentiate(h, sum, GemmActivation::kTanh); });
   }
+  pack([relu = activation == GemmActivation::kRelu](float h, float sum) { return relu && h <= 0.0f ? 0.0f : sum; });
 }
 
 // From the outputs' derivatives y of the warp's rows to those of the hidden layers, dh2 and dh1. The outputs' keep 16

@@ -18,8 +18,8 @@ class FusedPolicyUpdate {
   // 128 and 128, at most 8 inputs (kBf16: 7) and outputs of a tower (log sigmas included), categorical or Gaussian.
   static bool fits(const NetworkSpec& spec, const PolicyLayout& layout, Precision precision = Precision::kFp32);
 
-  // A network and layout that fit the precision. updates: most updates between two calls of measure(). Batches are shared by at most
-  // most_blocks blocks, fewer than fused_blocks() in tests.
+  // A network and layout that fit the precision. updates: most updates between two calls of measure(). Batches are
+  // shared by at most most_blocks blocks, fewer than fused_blocks() in tests.
   FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
                     const ObservationNormalizer& observations, View<double> metric_totals, int updates,
                     Precision precision, Arena& arena, int most_blocks = kMostBlocks);

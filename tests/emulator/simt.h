@@ -29,9 +29,10 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Order { kForward, kReverse, kRandom };
+enum class Order { kForward, kReverse, kRandom, kWarps };
 
-// In which order blocks and threads get their turns. A random schedule also lets some threads run ahead of others.
+// In which order blocks and threads get their turns. A random schedule also lets some threads run ahead of others; with
+// kWarps a warp runs until all of it waits for others, the last warp first.
 struct Schedule {
   Order order = Order::kForward;
   std::uint64_t seed = 0;
@@ -39,7 +40,7 @@ struct Schedule {
   std::string name() const;
 };
 
-// Forward, reverse and three random ones: a kernel is correct only if all of them give the same bits.
+// Forward, reverse, two random ones and warp by warp: a kernel is correct only if all of them give the same bits.
 std::vector<Schedule> all_schedules();
 
 // Calls kernel() once for each of grid x block threads. Throws Error; the kernel's own exceptions pass through.
