@@ -15,6 +15,9 @@ template <int kHidden>
 struct TowerMemory<Bf16TowerShape<kHidden>> {
   using Shape = Bf16TowerShape<kHidden>;
   static constexpr int kWide = Shape::kRows * Shape::kPitch, kInputs = Shape::kRows * Shape::kInputPitch;
+  struct alignas(16) Words {
+    std::uint32_t word[4];
+  };
   static constexpr int kHeadPitch = kNarrowColumns / 2;  // words of a row of the head's weights
   static constexpr int kWeights = (kInputTile + kHidden) * Shape::kPitch + kHidden * kHeadPitch;
   static constexpr int kFields = 4;
@@ -45,8 +48,9 @@ struct TowerMemory<Bf16TowerShape<kHidden>> {
   DEVICE void store_inputs(int row, float (&inputs)[kNarrowColumns]) const {
     std::uint32_t words[kNarrowColumns];
     split_row(inputs, words);
-    UNROLL
-    for (int w = 0; w < kNarrowColumns; ++w) x[row * Shape::kInputPitch + w] = words[w];
+    auto* const to = reinterpret_cast<Words*>(x + row * Shape::kInputPitch);
+    to[0] = {{words[0], words[1], words[2], words[3]}};
+    to[1] = {{words[4], words[5], words[6], words[7]}};
   }
 
   DEVICE float* input_fields(int row) const { return fields + row * kFields; }
