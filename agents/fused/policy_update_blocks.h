@@ -159,6 +159,8 @@ struct PolicyGradientKernel {
   static constexpr int kMetrics = PolicyRowMetrics::kSize;
   using Metrics = TileMetrics<Shape, kMetrics>;
   static constexpr std::size_t kSharedBytes = (TowerMemory<Shape>::kFloats + kMetrics * Shape::kRows) * sizeof(float);
+  // Of sm_90, which keeps 1 KiB of each block; two more are enough for what is static here.
+  static_assert((kSharedBytes + 3 * 1024) * Shape::kBlocksPerProcessor <= 228 * 1024);
 
   // What a narrow row carries behind its columns: of the inputs kValid and the action, of the outputs a PolicySample.
   static constexpr int kValidField = 0, kActionField = 1;
