@@ -2,6 +2,8 @@
 // How a network meets tensor cores, the same for acting and learning: both get the same bits from the same weights.
 #pragma once
 
+#include <limits>
+
 #include "agents/fused/tower.h"
 #include "kernels/gemm_blocks.h"
 #include "kernels/mma.h"
@@ -37,6 +39,11 @@ DEVICE void split_row(float (&observations)[kNarrowColumns], std::uint32_t (&wor
   for (int w = 0; w < kHalf; ++w) split_pair(observations[2 * w], observations[2 * w + 1], words[w], words[kHalf + w]);
 }
 
+// ReLU and the identity, told apart by a number.
+DEVICE float lowest_output(GemmActivation activation) {
+  return activation == GemmActivation::kRelu ? 0.0f : -std::numeric_limits<float>::infinity();
+}
+
 // What the next layer reads, from the sums of two tiles of eight columns.
 DEVICE void activate_sums(const float (&sums)[2][4], GemmActivation activation, Fragment& fragment) {
   const auto pack = [&](const auto& activated) {
@@ -47,7 +54,7 @@ DEVICE void activate_sums(const float (&sums)[2][4], GemmActivation activation, 
     }
   };
   if (activation == GemmActivation::kTanh) return pack([](float x) { return fast_tanh(x); });
-  pack([relu = activation == GemmActivation::kRelu](float x) { return relu && x < 0.0f ? 0.0f : x; });
+  pack([floor = lowest_output(activation)](float x) { return x < floor ? floor : x; });
 }
 #endif
 

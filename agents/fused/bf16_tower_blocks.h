@@ -102,15 +102,15 @@ DEVICE void load_weights(const FusedTower& tower, const float* parameters,
 
 // Leaves the first layer's outputs of the warp's rows in memory, and as the fragments of the second layer's inputs.
 template <class Shape>
-DEVICE void forward_inputs(const FusedTower& tower, const TowerMemory<Shape>& memory,
+DEVICE void forward_inputs(const FusedTower& tower, const TowerMemory<Shape>& memory, const WarpRows& rows,
                            Fragment (&hidden)[Shape::kTiles]) {
-  const WarpRows rows;
   Fragment input;
   load_matrices(input, stacked(memory.x, Shape::kInputPitch, rows.first, 0));
+  const std::uint32_t* const weights = stacked(memory.w1, Shape::kPitch, 0, 0);
   UNROLL
   for (int tile = 0; tile < Shape::kTiles; ++tile) {
     std::uint32_t b[4];
-    load_transposed(b, stacked(memory.w1, Shape::kPitch, 0, 16 * tile));
+    load_transposed(b, weights + 8 * tile);
     float sums[2][4] = {};
     UNROLL
     for (int n = 0; n < 2; ++n) mma_m16n8k16(sums[n], input, b[2 * n], b[2 * n + 1]);
@@ -121,9 +121,9 @@ DEVICE void forward_inputs(const FusedTower& tower, const TowerMemory<Shape>& me
 
 // Sixteen columns of the second layer.
 template <class Shape>
-DEVICE void forward_hidden(const FusedTower& tower, const TowerMemory<Shape>& memory, int tile,
+DEVICE void forward_hidden(const FusedTower& tower, const TowerMemory<Shape>& memory, const WarpRows& rows, int tile,
                            const Fragment (&hidden)[Shape::kTiles], Fragment& output) {
-  const WarpRows rows;
+  const std::uint32_t* const weights = stacked(memory.w2, Shape::kPitch, 0, 16 * tile);
   float sums[2][4];
   UNROLL
   for (int n = 0; n < 2; ++n) {
@@ -133,7 +133,7 @@ DEVICE void forward_hidden(const FusedTower& tower, const TowerMemory<Shape>& me
   UNROLL
   for (int k = 0; k < Shape::kTiles; ++k) {
     std::uint32_t b[4];
-    load_transposed(b, stacked(memory.w2, Shape::kPitch, 16 * k, 16 * tile));
+    load_transposed(b, weights + 16 * k * Shape::kPitch);
     UNROLL
     for (int n = 0; n < 2; ++n) mma_m16n8k16(sums[n], hidden[k], b[2 * n], b[2 * n + 1]);
   }
@@ -146,8 +146,8 @@ template <int kHidden>
 DEVICE void forward_tower(const FusedTower& tower, const TowerMemory<Bf16TowerShape<kHidden>>& memory) {
   using Shape = Bf16TowerShape<kHidden>;
   Fragment hidden[Shape::kTiles];
-  forward_inputs<Shape>(tower, memory, hidden);
   const WarpRows rows;
+  forward_inputs<Shape>(tower, memory, rows, hidden);
   float head[4];
   UNROLL
   for (int e = 0; e < 4; ++e) head[e] = memory.b3[2 * rows.quarter + e % 2];
@@ -160,7 +160,7 @@ DEVICE void forward_tower(const FusedTower& tower, const TowerMemory<Bf16TowerSh
     UNROLL
     for (int half = 0; half < 2; ++half) {
       Fragment output;
-      forward_hidden<Shape>(tower, memory, 2 * pair + half, hidden, output);
+      forward_hidden<Shape>(tower, memory, rows, 2 * pair + half, hidden, output);
       mma_m16n8k16(head, output, b[2 * half], b[2 * half + 1]);
     }
   }

@@ -23,7 +23,7 @@ DEVICE void differentiate_sums(const float (&sums)[2][4], const Fragment& activa
   if (activation == GemmActivation::kTanh) {
     return pack([](float h, float sum) { return differentiate(h, sum, GemmActivation::kTanh); });
   }
-  pack([relu = activation == GemmActivation::kRelu](float h, float sum) { return relu && h <= 0.0f ? 0.0f : sum; });
+  pack([floor = lowest_output(activation)](float h, float sum) { return h <= floor ? 0.0f : sum; });
 }
 
 // From the outputs' derivatives y of the warp's rows to those of the hidden layers, dh2 and dh1. The outputs' keep 16
@@ -45,25 +45,27 @@ DEVICE void backward_tower(const FusedTower& tower, const TowerMemory<Shape>& me
     float sums[2][4] = {};
     UNROLL
     for (int n = 0; n < 2; ++n) mma_m16n8k16(sums[n], dy, b[tile % 2 * 2 + n], b[tile % 2 * 2 + n]);
-    Fragment h2;
-    load_matrices(h2, stacked(memory.h2, Shape::kPitch, rows.first, 16 * tile));
-    differentiate_sums(sums, h2, tower.activation, dh2[tile]);
+    Fragment activated;
+    load_matrices(activated, stacked(memory.h2, Shape::kPitch, rows.first, 16 * tile));
+    differentiate_sums(sums, activated, tower.activation, dh2[tile]);
     store_fragment(dh2[tile], rows, Shape::kPitch, memory.dh2 + 8 * tile);
   }
+  const std::uint32_t* weights = side_by_side(memory.w2, Shape::kPitch, 0, 0);
+  const std::uint32_t* h1 = stacked(memory.h1, Shape::kPitch, rows.first, 0);
 #ifdef __CUDACC__
 #pragma unroll 1
 #endif
-  for (int tile = 0; tile < Shape::kTiles; ++tile) {
+  for (int tile = 0; tile < Shape::kTiles; ++tile, weights += 16 * Shape::kPitch, h1 += 8) {
     float sums[2][4] = {};
     UNROLL
     for (int k = 0; k < Shape::kTiles; ++k) {
-      load_matrices(b, side_by_side(memory.w2, Shape::kPitch, 16 * tile, 16 * k));
+      load_matrices(b, weights + 8 * k);
       UNROLL
       for (int n = 0; n < 2; ++n) mma_m16n8k16(sums[n], dh2[k], b[2 * n], b[2 * n + 1]);
     }
-    Fragment h1, dh1;
-    load_matrices(h1, stacked(memory.h1, Shape::kPitch, rows.first, 16 * tile));
-    differentiate_sums(sums, h1, tower.activation, dh1);
+    Fragment activated, dh1;
+    load_matrices(activated, h1);
+    differentiate_sums(sums, activated, tower.activation, dh1);
     store_fragment(dh1, rows, Shape::kPitch, memory.dh1 + 8 * tile);
   }
 }
@@ -128,20 +130,20 @@ struct TowerGradient<Bf16TowerShape<kHidden>> {
   }
 
   DEVICE void add_hidden(const Memory& memory) {
-    const int row = first_row(), column = first_column();
+    constexpr int kStep = 16 * Shape::kPitch;
+    const std::uint32_t* left = side_by_side(memory.h1, Shape::kPitch, 0, first_row());
+    const std::uint32_t* right = stacked(memory.dh2, Shape::kPitch, 0, first_column());
 #ifdef __CUDACC__
-#pragma unroll 1
+#pragma unroll 2
 #endif
-    for (int r = 0; r < Shape::kRows; r += 16) {
+    for (int r = 0; r < Shape::kRows; r += 16, left += kStep, right += kStep) {
       std::uint32_t b[kTiles / 2][4];
       UNROLL
-      for (int j = 0; j < kTiles / 2; ++j) {
-        load_transposed(b[j], stacked(memory.dh2, Shape::kPitch, r, column + 16 * j));
-      }
+      for (int j = 0; j < kTiles / 2; ++j) load_transposed(b[j], right + 8 * j);
       UNROLL
       for (int i = 0; i < kTiles; ++i) {
         Fragment a;
-        load_transposed(a, side_by_side(memory.h1, Shape::kPitch, r, row + 16 * i));
+        load_transposed(a, left + 8 * i);
         UNROLL
         for (int j = 0; j < kTiles; ++j) {
           mma_m16n8k16(hidden[i][j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
@@ -151,24 +153,27 @@ struct TowerGradient<Bf16TowerShape<kHidden>> {
   }
 
   DEVICE void add_narrow(const Memory& memory) {
-    const int unit = first_unit();
+    const std::uint32_t* x = stacked(memory.x, Shape::kInputPitch, 0, 0);
+    const std::uint32_t* dy = stacked(memory.dy, Shape::kInputPitch, 0, 0);
+    const std::ptrdiff_t unit = side_by_side(memory.h2, Shape::kPitch, 0, first_unit()) - memory.h2;
 #ifdef __CUDACC__
 #pragma unroll 1
 #endif
-    for (int r = 0; r < Shape::kRows; r += 16) {
+    for (int r = 0; r < Shape::kRows; r += 16, x += 16 * Shape::kInputPitch, dy += 16 * Shape::kInputPitch) {
+      const std::ptrdiff_t rows = r * Shape::kPitch + unit;
       Fragment a;
       std::uint32_t b[4];
       if (owns_inputs()) {
-        load_transposed(b, stacked(memory.x, Shape::kInputPitch, r, 0));
-        load_transposed(a, side_by_side(memory.dh1, Shape::kPitch, r, unit));
+        load_transposed(b, x);
+        load_transposed(a, memory.dh1 + rows);
         mma_m16n8k16(input, a, b[0], b[1]);
         mma_m16n8k16(input, a, b[2], b[3]);
-        load_transposed(a, side_by_side(memory.dh2, Shape::kPitch, r, unit));
+        load_transposed(a, memory.dh2 + rows);
         mma_m16n8k16(hidden_bias, a, b[0], b[1]);  // the column of ones
       }
       if (owns_outputs()) {
-        load_transposed(b, stacked(memory.dy, Shape::kInputPitch, r, 0));
-        load_transposed(a, side_by_side(memory.h2, Shape::kPitch, r, unit));
+        load_transposed(b, dy);
+        load_transposed(a, memory.h2 + rows);
         mma_m16n8k16(output, a, b[0], b[1]);
         mma_m16n8k16(output, a, b[2], b[3]);
       }

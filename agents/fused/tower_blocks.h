@@ -22,6 +22,7 @@ DEVICE int thread_index() {
 #ifdef __CUDA_ARCH__
   int index;
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+  __builtin_assume(index >= 0);  // divisions by powers of two are shifts
   return index;
 #else
   return static_cast<int>(threadIdx.x);
