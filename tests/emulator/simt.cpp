@@ -177,7 +177,8 @@ void Block::execute(unsigned index) {
 
 void Block::choose_turns() {
   std::iota(turns_.begin(), turns_.end(), 0u);
-  if (schedule_.order == Order::kReverse || schedule_.order == Order::kWarps) std::reverse(turns_.begin(), turns_.end());
+  if (schedule_.order == Order::kReverse || schedule_.order == Order::kWarps)
+    std::reverse(turns_.begin(), turns_.end());
   if (schedule_.order == Order::kRandom) std::shuffle(turns_.begin(), turns_.end(), random_);
 }
 
