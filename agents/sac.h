@@ -9,6 +9,7 @@
 
 #include "agents/off_policy_actor_critic.h"
 #include "agents/sac_steps.h"
+#include "agents/state_noise.h"
 #include "agents/temperature.h"
 
 namespace stampede {
@@ -17,6 +18,8 @@ struct SacConfig : OffPolicyConfig {
   bool value_network = false;  // V(s) with a target of its own instead of target critics
   TemperatureConfig temperature;
   NoiseConfig noise;
+  StateNoiseConfig state_noise;     // in place of a head for log sigma
+  float initial_log_sigma = -2.0f;  // with it, as StateNoise::parameters says
 };
 
 struct SacNetworks {
@@ -61,9 +64,14 @@ class Sac final : public OffPolicyActorCritic {
   struct SacScratch : Scratch {
     float *value_workspace = nullptr, *values = nullptr, *d_values = nullptr;
     float *noise = nullptr, *log_probs = nullptr;
+    StateNoise::Scratch state_noise;
   };
-  SacScratch take_sac_scratch(int rows, Arena& arena) const;
-  SquashedOutputs policy_outputs(const float* values) const;
+  SacScratch take_sac_scratch(int rows, bool gradient, Arena& arena) const;
+  // What the scratch's policy outputs say, log sigmas measured from their features where these make the noise.
+  SquashedOutputs policy_outputs(const Stream& stream, int rows, const SacScratch& scratch) const;
+  // From the critics' d_state_actions to d_policy, and to the gradient of what is beside the network's layers.
+  void differentiate_policy(const Stream& stream, const Tile& tile, const SquashedOutputs& policy,
+                            const SacScratch& scratch);
 
   void fit_critics(const Stream& stream, const UniformSampler& sampler, const Tile& tile);
   void bootstrap_next_states(const Stream& stream, const UniformSampler& sampler, const Tile& tile,
@@ -75,6 +83,7 @@ class Sac final : public OffPolicyActorCritic {
   std::optional<TwinCritic> value_;  // one "critic" of states alone
   Temperature temperature_;
   ExplorationNoise noise_;
+  std::optional<StateNoise> state_noise_;
   std::vector<SacScratch> act_scratch_, learn_scratch_;  // per worker
 };
 
