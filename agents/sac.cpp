@@ -215,16 +215,13 @@ void Sac::update_targets(const Stream& stream) {
 
 void Sac::request_metrics(const Stream& stream) {
   OffPolicyActorCritic::request_metrics(stream);
-  temperature_.request_alpha(stream);
+  temperature_.request(stream);
+  if (value_) value_state_.request(stream, value_->network().state_block());
 }
 
-SacMetrics Sac::take_metrics(const Stream& stream) const {
-  SacMetrics metrics{take_sums(stream)};
-  const std::vector<double>& sums = metrics.policy_sums;
-  metrics.policy_loss = sums[SacRowMetrics::kPolicyLoss] / metrics.count;
-  metrics.entropy = -sums[SacRowMetrics::kLogProb] / metrics.count;
-  metrics.value_loss = sums[SacRowMetrics::kValueLoss] / metrics.count;
-  metrics.alpha = temperature_.take_alpha(stream);
+SoftMetrics Sac::take_metrics(const Stream& stream) const {
+  SoftMetrics metrics = soft_metrics(stream, take_sums(stream), temperature_);
+  if (value_) metrics.failed |= value_state_.wait(stream)[0].failed != 0;
   return metrics;
 }
 

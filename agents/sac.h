@@ -7,10 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include "agents/off_policy_actor_critic.h"
 #include "agents/sac_steps.h"
+#include "agents/soft_metrics.h"
 #include "agents/state_noise.h"
-#include "agents/temperature.h"
 
 namespace stampede {
 
@@ -24,10 +23,6 @@ struct SacConfig : OffPolicyConfig {
 
 struct SacNetworks {
   std::shared_ptr<const Network> actor, critic, value;  // value: null unless value_network
-};
-
-struct SacMetrics : OffPolicyMetrics {
-  double policy_loss = 0.0, entropy = 0.0, value_loss = 0.0, alpha = 0.0;
 };
 
 class Sac final : public OffPolicyActorCritic {
@@ -49,9 +44,9 @@ class Sac final : public OffPolicyActorCritic {
              float actor_rate) override;
   void request_metrics(const Stream& stream) override;
   // What the latest request asked for; waits for its copies alone.
-  SacMetrics take_metrics(const Stream& stream) const;
+  SoftMetrics take_metrics(const Stream& stream) const;
   // Both at once; waits for the stream.
-  SacMetrics read_metrics(const Stream& stream) {
+  SoftMetrics read_metrics(const Stream& stream) {
     request_metrics(stream);
     return take_metrics(stream);
   }
@@ -84,6 +79,7 @@ class Sac final : public OffPolicyActorCritic {
   Temperature temperature_;
   ExplorationNoise noise_;
   std::optional<StateNoise> state_noise_;
+  Readback<LearnerState> value_state_;
   std::vector<SacScratch> act_scratch_, learn_scratch_;  // per worker
 };
 

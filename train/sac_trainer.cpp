@@ -42,7 +42,7 @@ class SacTrainer final : public OffPolicyTrainer {
   OffPolicyActorCritic& agent() const override { return *sac_; }
 
   void take_agent_metrics(TrainerMetrics& metrics) override {
-    const SacMetrics m = sac_->take_metrics(stream_);
+    const SoftMetrics m = sac_->take_metrics(stream_);
     report(m,
            {{"losses/policy_loss", m.policy_loss},
             {"losses/entropy", m.entropy},
