@@ -29,7 +29,8 @@ struct GaussianChoice {
 
 // One dimension, with noise that was drawn before.
 HD GaussianChoice move_gaussian(float mean, float log_sigma, float noise) {
-  return {mean + noise, gaussian_log_prob(noise * exp_of(-log_sigma), log_sigma)};
+  const float action = mean + noise;
+  return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
 }
 
 // One dimension. Two words are drawn from rng, greedy or not.

@@ -214,10 +214,17 @@ TEST(LearnerParity, ChosenActions) {
       const DeviceArray<float> extra(stream, n * 8);
       const DeviceArray<std::uint32_t> records(stream, n * 4);
       const Space space = continuous ? Space::box<2>({-1.0f, -2.0f}, {1.0f, 2.0f}) : Space::discrete(5);
-      choose_actions(
-          stream, {space, 16, 0, 6, continuous ? sigma.data() : nullptr},
-          {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(space.size), 0, environments},
-          {1, 2, Purpose::kAction}, ActionMode::kSample);
+      choose_actions(stream, {space, 16, 0, 6, continuous ? sigma.data() : nullptr},
+                     {outputs.data(),
+                      {sigma.data(), 0},
+                      nullptr,
+                      records.data(),
+                      extra.data(),
+                      8,
+                      RecordLayout::for_action_size(space.size),
+                      0,
+                      environments},
+                     {1, 2, Purpose::kAction}, ActionMode::kSample);
       std::vector<float> all = extra.values();
       for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
       return all;
@@ -234,10 +241,17 @@ TEST(LearnerParity, ActionsOfEveryContinuousDistribution) {
       const DeviceArray<float> extra(stream, n * 8);
       const DeviceArray<std::uint32_t> records(stream, n * 4);
       const PolicyLayout layout{Space::box<2>({-1.0f, -2.0f}, {1.0f, 2.0f}), 16, 0, 15, nullptr, policy, -0.5f, 5};
-      choose_actions(
-          stream, layout,
-          {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(2), 0, environments},
-          {1, 2, Purpose::kAction}, ActionMode::kSample);
+      choose_actions(stream, layout,
+                     {outputs.data(),
+                      {},
+                      nullptr,
+                      records.data(),
+                      extra.data(),
+                      8,
+                      RecordLayout::for_action_size(2),
+                      0,
+                      environments},
+                     {1, 2, Purpose::kAction}, ActionMode::kSample);
       std::vector<float> all = extra.values();
       for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
       return all;
