@@ -59,6 +59,8 @@ class DqnTrainer final : public CollectingTrainer {
   void built() override {
     ValueRolloutSetup setup{dqn_->network(), dqn_->seed(), spec_.action};
     setup.values.dueling = config_.dueling;
+    setup.values.exploration.final_epsilons = dqn_->final_epsilons().data();
+    setup.values.exploration.start = static_cast<float>(exploration_.epsilon.start);
     if (config_.distribution != ValueDistribution::kNone) setup.refusal = "it has no distributions of values";
     rollout_ = make_value_rollout(collector_options_, stream_, *env_, setup);
   }
@@ -79,7 +81,7 @@ class DqnTrainer final : public CollectingTrainer {
                       {"losses/absolute_td_error", m.mean_absolute_error},
                       {"losses/td_target", m.mean_target},
                       {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/epsilon", static_cast<double>(exploration_at(metrics.rows).epsilon)},
+                      {"charts/epsilon", static_cast<double>(exploration_at(metrics.rows).epsilon.shared)},
                       {"charts/temperature", exploration_.temperature.at(metrics.rows)},
                       {"charts/learning_rate", learning_rate_.at(metrics.rows)}};
     if (!config_.prioritized) return;
@@ -94,10 +96,11 @@ class DqnTrainer final : public CollectingTrainer {
     std::vector<StateBlock> blocks;
     add_network_blocks(dqn_->network(), "network.", blocks);
     add_parameter_blocks("target.parameters", dqn_->target_parameters(), dqn_->network().spec(), blocks);
+    const auto add = [&](const char* name, View<float> view) {
+      if (view.size() > 0) blocks.push_back({name, StateBlock::Type::kF32, {view.size()}, view.data});
+    };
+    add("final_epsilons", dqn_->final_epsilons().block());
     if (PrioritizedSampler* const sampler = dqn_->prioritized()) {
-      const auto add = [&](const char* name, View<float> view) {
-        if (view.size() > 0) blocks.push_back({name, StateBlock::Type::kF32, {view.size()}, view.data});
-      };
       add("replay.priorities", sampler->priorities());
       add("replay.largest_priority", sampler->maximum());
       add("replay.errors", sampler->errors());
@@ -114,7 +117,8 @@ class DqnTrainer final : public CollectingTrainer {
  private:
   // Actions are random until learning starts.
   Exploration exploration_at(std::int64_t row) const {
-    return row < learning_starts_ ? Exploration{.epsilon = 1.0f} : exploration_.at(row, environments_);
+    if (row < learning_starts_) return {.epsilon = {1.0f}};
+    return exploration_.at(row, dqn_->final_epsilons().data());
   }
 
   // Returns the rows it took.
@@ -141,7 +145,7 @@ class DqnTrainer final : public CollectingTrainer {
     dqn_->prepare_acting(stream_, static_cast<std::uint64_t>(ring_->head()));
     rollout_->collect(stream_, *ring_, count, dqn_->acting_parameters(), false, [this](std::int64_t row) {
       const Exploration exploration = exploration_at(row * environments_);
-      return FusedExploration::Row{exploration.epsilon, exploration.spread, exploration.temperature};
+      return FusedExploration::row_of(exploration.epsilon, exploration.temperature);
     });
     ring_->advance(count);
     dqn_->store(stream_, *ring_);
