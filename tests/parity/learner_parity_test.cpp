@@ -14,6 +14,7 @@
 #include "agents/policy_steps.h"
 #include "agents/pqn_steps.h"
 #include "agents/rollout_batch.h"
+#include "agents/state_noise.h"
 #include "replay/prioritized_sampler.h"
 #include "replay/returns.h"
 #include "replay/uniform_sampler.h"
@@ -257,6 +258,35 @@ TEST(LearnerParity, ActionsOfEveryContinuousDistribution) {
       return all;
     });
   }
+}
+
+TEST(LearnerParity, StateDependentNoise) {
+  expect_parity([](const Stream& stream, int environments) {
+    constexpr int kFeatures = 33, kActions = 3;
+    TowerSpec tower{"actor", {kFeatures}, Activation::kTanh, {{"policy", kActions, 1.0f}}};
+    tower.features = true;
+    const NetworkSpec spec(3, false, {tower}, {{StateNoise::kName, kFeatures, 0.0f, kActions}});
+    const StateNoise noise({true, 5, false}, spec, kActions);
+    const auto n = static_cast<std::size_t>(environments);
+    std::vector<float> rows = noise_block(n * static_cast<std::size_t>(spec.output_stride()), 7);
+    for (std::size_t i = 0; i < rows.size(); ++i) {  // padding of features
+      const int column = static_cast<int>(i % static_cast<std::size_t>(spec.output_stride()));
+      if (column >= spec.features().column + kFeatures) rows[i] = 0.0f;
+    }
+    const DeviceArray<float> outputs(stream, rows), network(stream, noise_block(spec.parameter_count(), 8));
+    Arena arena(stream.device());
+    noise.take_acting(environments, arena);
+    arena.allocate("test");
+    const StateNoise::Scratch scratch = noise.take_acting(environments, arena);
+    noise.measure(stream, network.data(), outputs.data(), environments, scratch);
+    noise.draw(stream, outputs.data(), 2, environments, 9, 12, scratch);
+    std::vector<float> all = to_host(stream, View<float>{scratch.log_sigma, {n * 16}});
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::vector<float> row = to_host(stream, View<float>{scratch.noise + i * 16, {kActions}});
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    return all;
+  });
 }
 
 TEST(LearnerParity, EpsilonGreedyActions) {
