@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/policy_keys.h"
 
+#include "train/state_noise_keys.h"
+
 namespace stampede {
 namespace {
 
@@ -78,7 +80,7 @@ KeyList actor_critic_keys() {
        .default_text = "0",
        .min = -20,
        .max = 5,
-       .help = "initial log standard deviation of continuous actions"},
+       .help = "initial log standard deviation of continuous actions; with sde where features are -1 or 1"},
       {.name = "action_bins",
        .type = kInteger,
        .default_text = "11",
@@ -99,6 +101,8 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .continuous = continuous_policy(config),
           .initial_log_sigma = static_cast<float>(config.real("log_sigma")),
           .action_bins = static_cast<int>(config.integer("action_bins")),
+          .state_noise =
+              config.has("sde") ? state_noise_config(config, config.integer("rollout_steps")) : StateNoiseConfig{},
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
           .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{},

@@ -23,7 +23,7 @@ bool FusedPolicyUpdate::fits(const NetworkSpec& spec, const PolicyLayout& layout
   const std::vector<FusedTower> towers = fused_towers(spec);
   if (towers.empty() || towers.size() > kMostPolicyTowers) return false;
   if (!layout.action.is_discrete() && layout.continuous != ContinuousPolicy::kGaussian) return false;
-  if (log_sigmas(layout) > kMostActionFields) return false;
+  if (log_sigmas(layout) > kMostActionFields || spec.features().size > 0) return false;
   if (precision == Precision::kBf16 && towers[0].inputs > kBf16Inputs) return false;
   const FusedTower& actor = towers[0];
   return column_in(actor, layout.policy_column) >= 0 && actor.outputs + log_sigmas(layout) <= kNarrowColumns;

@@ -11,9 +11,9 @@
 #include "agents/networks/mlp_network.h"
 #include "sim/registry.h"
 #include "tests/emulator/guarded_array.h"
+#include "tests/emulator/rollout_launch.h"
 #include "train/collector.h"
 #include "train/fused/fp32_policy_blocks.h"
-#include "train/fused/rollout_blocks.h"
 
 namespace stampede {
 
@@ -71,11 +71,7 @@ class RolloutSide {
     const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(),
                                           {fused_network(*agent_)},
                                           rows(obs.data(), records.data(), extra.data())};
-    // A device of this shared memory and one multiprocessor holds as many pairs of warps as asked for.
-    const auto weights = static_cast<std::size_t>(kernel.policy.weight_size()) * sizeof(float);
-    const auto warp = static_cast<std::size_t>(kernel.policy.warp_size()) * sizeof(float);
-    const FusedLaunch shape = fused_launch(weights, warp, case_.environments, {weights + pairs * 2 * warp, 1});
-    simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { kernel(); });
+    launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);
     copy_back(extra.values(), ring_->extra_values().data);
