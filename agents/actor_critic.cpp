@@ -33,8 +33,11 @@ NetworkSpec ActorCritic::network_spec(const ActorCriticConfig& config, const Spa
   } else {
     towers = {config.network.tower("actor", {policy}), config.network.tower("critic", {value})};
   }
+  towers[0].features = config.state_noise.enabled;
   std::vector<VectorSpec> vectors;
-  if (!action.is_discrete() && config.continuous == ContinuousPolicy::kGaussian) {
+  if (config.state_noise.enabled) {
+    vectors = {StateNoise::parameters(config.network, action, config.initial_log_sigma)};
+  } else if (!action.is_discrete() && config.continuous == ContinuousPolicy::kGaussian) {
     vectors = {{"log_sigma", action.size, config.initial_log_sigma}};
   }
   const bool one_hot = observation.is_discrete();
@@ -44,6 +47,9 @@ NetworkSpec ActorCritic::network_spec(const ActorCriticConfig& config, const Spa
 
 void ActorCritic::check(const ActorCriticConfig& config, const Space& action) {
   if (config.continuous == ContinuousPolicy::kGaussian) return;
+  if (config.state_noise.enabled) {
+    throw UsageError("sde: its noise is gaussian and not squashed; leave distribution at gaussian");
+  }
   if (action.is_discrete())
     throw UsageError("distribution: discrete actions are always categorical; leave it at gaussian");
   if (config.continuous == ContinuousPolicy::kStateGaussian) return;
@@ -67,6 +73,7 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
   layout_ = {action,  spec.output_stride(), spec.head("policy").column, spec.head("value").column,
              nullptr, config.continuous,    config.initial_log_sigma,   config.action_bins};
   if (layout_.has_log_sigma_vector()) layout_.log_sigma = network_.parameters() + spec.vector_offset("log_sigma");
+  if (config.state_noise.enabled) state_noise_.emplace(config.state_noise, spec, action.size);
   for (int w = 0; w < shape.workers; ++w) {
     act_scratch_.push_back(take_scratch(shape.act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
@@ -75,20 +82,22 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
       static_cast<std::size_t>(std::min<std::int64_t>(kMonitorRows, std::int64_t{ring_.rows} * ring_.environments)));
   group_metrics_ = arena.take<double>(static_cast<std::size_t>(max_groups_ * PolicyRowMetrics::kSize));
   metric_totals_ = arena.take<double>(PolicyRowMetrics::kSize);
-  make_fused(config.fused, shape.updates, stream, arena);
+  make_fused(config, shape.updates, stream, arena);
 }
 
-void ActorCritic::make_fused(FusedUse wanted, int updates, const Stream& stream, Arena& arena) {
+void ActorCritic::make_fused(const ActorCriticConfig& config, int updates, const Stream& stream, Arena& arena) {
   if (updates == 0) return;
   const bool possible = stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_);
-  if (wanted == FusedUse::kAlways && !possible) {
+  if (config.fused == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
-        "outputs, discrete or gaussian actions; leave it at auto");
+        "outputs, discrete or gaussian actions without sde; leave it at auto");
   }
-  if (wanted != FusedUse::kNever && possible) {
-    fused_.emplace(network_, layout_, observations_, metric_totals_, updates, arena);
-  }
+  if (config.fused == FusedUse::kNever || !possible) return;
+  const bool low = config.precision == Precision::kBf16;
+  const Precision precision =
+      low && FusedPolicyUpdate::fits(network_.spec(), layout_, Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
+  fused_.emplace(network_, layout_, observations_, metric_totals_, updates, precision, arena);
 }
 
 ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& arena) const {
@@ -99,9 +108,15 @@ ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& a
   scratch.inputs = InputRows::take(spec, rows, arena);
   scratch.workspace = arena.take<float>(network_.network().workspace_size(rows, gradient)).data;
   scratch.outputs = arena.take<float>(outputs).data;
+  if (state_noise_ && !gradient) scratch.state_noise = state_noise_->take_acting(rows, arena);
   if (!gradient) return scratch;
   scratch.d_outputs = arena.take<float>(outputs).data;
-  if (layout_.has_log_sigma_vector()) scratch.d_log_sigma = arena.take<float>(n * 16).data;
+  if (state_noise_) {
+    scratch.state_noise = state_noise_->take_learning(rows, arena);
+    scratch.d_log_sigma = scratch.state_noise.d_log_sigma;
+  } else if (layout_.has_log_sigma_vector()) {
+    scratch.d_log_sigma = arena.take<float>(n * 16).data;
+  }
   scratch.metrics = arena.take<float>(n * PolicyRowMetrics::kSize).data;
   return scratch;
 }
@@ -118,14 +133,15 @@ void ActorCritic::refresh(const Stream& stream) {
   rewards_.refresh(stream);
 }
 
+LogSigmas ActorCritic::log_sigmas(const Scratch& scratch) const {
+  return state_noise_ ? scratch.state_noise.log_sigmas() : LogSigmas{layout_.log_sigma, 0};
+}
+
 PolicyRows ActorCritic::policy_rows(const ActRequest& request, const Scratch& scratch) const {
-  return {scratch.outputs,
-          request.records,
-          request.extra,
-          ring_.extra_size,
-          ring_.record,
-          request.begin,
-          request.end - request.begin};
+  return {
+      scratch.outputs, log_sigmas(scratch), request.mode == ActionMode::kSample ? scratch.state_noise.noise : nullptr,
+      request.records, request.extra,       ring_.extra_size,
+      ring_.record,    request.begin,       request.end - request.begin};
 }
 
 void ActorCritic::infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const {
@@ -137,9 +153,16 @@ void ActorCritic::infer(const Stream& stream, const ActRequest& request, const S
 
 void ActorCritic::act(const Stream& stream, const ActRequest& request) const {
   const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
+  const std::uint64_t seed = request.seed.value_or(seed_);
   infer(stream, request, scratch);
-  choose_actions(stream, layout_, policy_rows(request, scratch),
-                 {request.seed.value_or(seed_), request.row, Purpose::kAction}, request.mode);
+  if (state_noise_) {
+    const int rows = request.end - request.begin;
+    state_noise_->measure(stream, network_.parameters(), scratch.outputs, rows, scratch.state_noise);
+    if (request.mode == ActionMode::kSample) {
+      state_noise_->draw(stream, scratch.outputs, request.begin, rows, seed, request.row, scratch.state_noise);
+    }
+  }
+  choose_actions(stream, layout_, policy_rows(request, scratch), {seed, request.row, Purpose::kAction}, request.mode);
 }
 
 void ActorCritic::evaluate_head(const Stream& stream, const ActRequest& request) const {
@@ -175,7 +198,7 @@ void ActorCritic::reevaluate_tiles(const Stream& stream, const RingView& ring, i
   for (int first = begin; first < end; first += tile_rows_) {
     const int count = std::min(tile_rows_, end - first);
     const PolicyTile tile = forward(stream, ring.obs, first, count, worker);
-    reevaluate_rows(stream, layout_, {tile.outputs, ring, ratios, first, count, store});
+    reevaluate_rows(stream, layout_, {tile.outputs, tile.log_sigma, ring, ratios, first, count, store});
   }
 }
 
@@ -205,15 +228,21 @@ PolicyTile ActorCritic::forward(const Stream& stream, const void* obs, int begin
   prepare_inputs(stream, network_.spec(), observations_, obs, begin, rows, scratch.inputs);
   network_.network().forward(stream, network_.parameters(), scratch.inputs.input(), rows, true, scratch.workspace,
                              scratch.outputs);
-  return {scratch.outputs, scratch.d_outputs, scratch.d_log_sigma, scratch.metrics, begin, rows};
+  if (state_noise_) {
+    state_noise_->measure(stream, network_.parameters(), scratch.outputs, rows, scratch.state_noise);
+  }
+  return {scratch.outputs, log_sigmas(scratch), scratch.d_outputs, scratch.d_log_sigma, scratch.metrics, begin, rows};
 }
 
 void ActorCritic::backward(const Stream& stream, const PolicyTile& tile, int group, int worker) {
   const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
   float* const gradients = network_.gradients(group);
+  if (state_noise_) {
+    state_noise_->backward(stream, tile.outputs, tile.rows, scratch.state_noise, tile.d_outputs, gradients);
+  }
   network_.network().backward(stream, network_.parameters(), network_.prepared(), scratch.inputs.input(), tile.rows,
                               tile.d_outputs, scratch.workspace, gradients, nullptr);
-  if (tile.d_log_sigma) {
+  if (layout_.has_log_sigma_vector() && !state_noise_) {
     // A free vector of parameters is a bias without inputs. What backward() has read of the tile is scratch now.
     linear_backward_weights(
         stream, {nullptr, 0, tile.d_log_sigma, 16, nullptr, gradients + network_.spec().vector_offset("log_sigma"),

@@ -14,6 +14,7 @@
 #include "agents/normalizer.h"
 #include "agents/policy_metrics.h"
 #include "agents/policy_tile.h"
+#include "agents/state_noise.h"
 #include "agents/trainable_network.h"
 
 namespace stampede {
@@ -24,10 +25,12 @@ struct ActorCriticConfig {
   ContinuousPolicy continuous = ContinuousPolicy::kGaussian;  // the distribution of continuous actions
   float initial_log_sigma = 0.0f;                             // of Gaussians
   int action_bins = 11;                                       // of each dimension, kMultiCategorical
+  StateNoiseConfig state_noise;                               // kGaussian
   bool normalize_observations = false;
   bool normalize_rewards = false;
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
   FusedUse fused = FusedUse::kAuto;
+  Precision precision = Precision::kFp32;  // of fused updates where it fits; all others are fp32
 };
 
 // What memory an actor-critic takes.
@@ -41,7 +44,8 @@ struct ActorCriticShape {
 
 class ActorCritic {
  public:
-  // One tower with both heads, or a tower for each; heads "policy" and "value", vector "log_sigma" for kGaussian.
+  // One tower with both heads, or a tower for each; heads "policy" and "value", vector "log_sigma" for kGaussian, with
+  // state_noise a matrix.
   static NetworkSpec network_spec(const ActorCriticConfig& config, const Space& observation, const Space& action);
   // Throws UsageError for a distribution that does not fit the actions.
   static void check(const ActorCriticConfig& config, const Space& action);
@@ -106,6 +110,8 @@ class ActorCritic {
 
   // The same updates in few launches, on CUDA where they fit and are wanted; null otherwise.
   FusedPolicyUpdate* fused() { return fused_ ? &*fused_ : nullptr; }
+  // What updates compute in. A rollout of the same precision holds the log-probabilities that the first one finds.
+  Precision learning_precision() const { return fused_ ? fused_->precision() : Precision::kFp32; }
 
   // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
   // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Asked for and taken like
@@ -135,11 +141,13 @@ class ActorCritic {
   struct Scratch {
     InputRows inputs;
     float *workspace = nullptr, *outputs = nullptr, *d_outputs = nullptr, *d_log_sigma = nullptr, *metrics = nullptr;
+    StateNoise::Scratch state_noise;
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
-  void make_fused(FusedUse wanted, int updates, const Stream& stream, Arena& arena);
+  void make_fused(const ActorCriticConfig& config, int updates, const Stream& stream, Arena& arena);
   void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
+  LogSigmas log_sigmas(const Scratch& scratch) const;
   void reevaluate_all(const Stream& stream, const RingView& ring, float* ratios, ReevaluatedRows::Store store) const;
   void reevaluate_tiles(const Stream& stream, const RingView& ring, int begin, int end, int worker, float* ratios,
                         ReevaluatedRows::Store store) const;
@@ -155,6 +163,7 @@ class ActorCritic {
   ObservationNormalizer observations_;
   RewardScaler rewards_;
   PolicyLayout layout_;
+  std::optional<StateNoise> state_noise_;
   std::vector<Scratch> act_scratch_;    // per worker
   std::vector<Scratch> learn_scratch_;  // per worker
   View<float> monitor_ratios_;          // of request_divergence()

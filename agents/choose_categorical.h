@@ -31,10 +31,13 @@ struct ChooseCategoricalOp {
 
  private:
   HD CategoricalChoice choose(const float* logits, std::uint32_t word) const {
-    if constexpr (Actions == 0) return choose_categorical(logits, count, word, greedy);
-    float copy[Actions > 0 ? Actions : 1];
-    for (int j = 0; j < Actions; ++j) copy[j] = logits[j];
-    return choose_categorical(copy, Actions, word, greedy);
+    if constexpr (Actions == 0) {
+      return choose_categorical(logits, count, word, greedy);
+    } else {
+      float copy[Actions];
+      for (int j = 0; j < Actions; ++j) copy[j] = logits[j];
+      return choose_categorical(copy, Actions, word, greedy);
+    }
   }
 };
 

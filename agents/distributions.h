@@ -82,11 +82,18 @@ HD float value_at(const float* x, int n, int i) {
   return chosen;
 }
 
-// Standard normal by Box and Muller from two words.
-HD float standard_normal(std::uint32_t first, std::uint32_t second) {
+// Two independent standard normals by Box and Muller from two words.
+struct NormalPair {
+  float first, second;
+};
+HD NormalPair standard_normals(std::uint32_t first, std::uint32_t second) {
   const float radius = square_root(-2.0f * log_of(uniform_float_open(first)));
-  return radius * sin_cos(kTwoPi * uniform_float(second)).cos;
+  const SinCos angle = sin_cos(kTwoPi * uniform_float(second));
+  return {radius * angle.cos, radius * angle.sin};
 }
+
+// The first of them.
+HD float standard_normal(std::uint32_t first, std::uint32_t second) { return standard_normals(first, second).first; }
 
 // log density of one dimension: z = (a - mean) / sigma.
 HD float gaussian_log_prob(float z, float log_sigma) { return -0.5f * z * z - log_sigma - kHalfLogTwoPi; }

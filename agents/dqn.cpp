@@ -56,6 +56,7 @@ void Dqn::check(const DqnConfig& config, const RingShape& shape) {
   }
   check_n_step(shape, config.n_step);
   check_distribution(config);
+  FinalEpsilons::check(config.epsilon_ends, config.epsilon_shares);
   if (config.prioritized) PrioritizedSampler::check(config.priority);
 }
 
@@ -74,7 +75,8 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
       target_(arena.take<float>(network_.parameter_block().size())),
       online_(noisy_.take_draw(arena)),
       target_draw_(noisy_.take_draw(arena)),
-      acting_(noisy_.take_draw(arena)) {
+      acting_(noisy_.take_draw(arena)),
+      final_epsilons_(config.epsilon_ends, config.epsilon_shares, shape.environments, arena) {
   if (noisy_.off() && config.dropout > 0.0f) {
     acting_.parameters = arena.take<float>(network_.spec().parameter_count());
   }
@@ -131,6 +133,7 @@ void Dqn::initialize(const Stream& stream) {
     noisy_.initialize(stream, config_.noise_sigma, sigma);
   }
   polyak_update(stream, network_.parameters(), target_.data, target_.size(), 1.0f);
+  final_epsilons_.initialize(stream, seed_);
   if (prioritized_) prioritized_->initialize(stream);
 }
 

@@ -39,6 +39,8 @@ struct DqnConfig {
   NetworkShape network = {.activation = Activation::kRelu, .initialization = Initialization::kKaimingUniform};
   OptimizerConfig optimizer{.max_norm = 10.0f};
   FusedUse fused = FusedUse::kAuto;
+  std::vector<double> epsilon_ends = {};    // final epsilons that environments draw; empty: all share one
+  std::vector<double> epsilon_shares = {};  // how often each is drawn; empty: equally
 };
 
 struct DqnMetrics {
@@ -52,8 +54,8 @@ struct DqnMetrics {
 class Dqn {
  public:
   static NetworkSpec network_spec(const DqnConfig& config, const Space& observation, const Space& action);
-  // Throws UsageError when a batch is larger than the ring, the ring too short for n-step transitions, or the atoms of
-  // a distribution do not make one.
+  // Throws UsageError when a batch is larger than the ring, the ring too short for n-step transitions, the atoms of a
+  // distribution do not make one, or final epsilons do not fit their shares.
   static void check(const DqnConfig& config, const RingShape& shape);
 
   Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Network> network, const RingShape& shape,
@@ -108,6 +110,7 @@ class Dqn {
   TrainableNetwork& network() { return network_; }
   const TrainableNetwork& network() const { return network_; }
   View<float> target_parameters() const { return target_; }
+  FinalEpsilons& final_epsilons() { return final_epsilons_; }
   std::uint64_t seed() const { return seed_; }
   PrioritizedSampler* prioritized() { return prioritized_ ? &*prioritized_ : nullptr; }
 
@@ -155,6 +158,7 @@ class Dqn {
   ObservationNormalizer identity_;           // DQN takes observations as they are
   View<float> target_;                       // [P + sigmas]
   NoisyDraw online_, target_draw_, acting_;  // empty without noise
+  FinalEpsilons final_epsilons_;
   std::optional<PrioritizedSampler> prioritized_;
   Batch batch_;                                       // empty without prioritised replay
   std::vector<Scratch> act_scratch_, learn_scratch_;  // per worker

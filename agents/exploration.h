@@ -10,21 +10,9 @@
 namespace stampede {
 
 struct Exploration {
-  float epsilon = 0.0f;  // share of random actions; 0 is greedy
-  // Environment i of N explores with epsilon^(1 + spread * i / (N - 1)): Horgan et al. 2018 (arXiv:1803.00933), section
-  // 4.1, with their alpha as spread. 0 gives all the same.
-  float spread = 0.0f;
-  int environments = 1;
+  Epsilon epsilon = {};      // share of random actions; 0 is greedy
   float temperature = 0.0f;  // above 0 the other actions are drawn from exp(Q / temperature)
 };
-
-HD float environment_epsilon(const Exploration& exploration, int environment) {
-  if (exploration.spread == 0.0f || exploration.epsilon <= 0.0f || exploration.environments < 2) {
-    return exploration.epsilon;
-  }
-  const float place = static_cast<float>(environment) / static_cast<float>(exploration.environments - 1);
-  return exp_of(fused(exploration.spread, place, 1.0f) * log_of(exploration.epsilon));
-}
 
 // The action of one environment, whose share of random ones is epsilon.
 HD int explore(const float* q, int actions, int greedy, float epsilon, float temperature, const RandomKey& key,
@@ -38,8 +26,8 @@ HD int explore(const float* q, int actions, int greedy, float epsilon, float tem
   return epsilon_greedy(action, actions, epsilon, key, environment);
 }
 HD int explore(const float* q, int actions, const Exploration& exploration, const RandomKey& key, int environment) {
-  return explore(q, actions, argmax(q, actions), environment_epsilon(exploration, environment), exploration.temperature,
-                 key, environment);
+  return explore(q, actions, argmax(q, actions), exploration.epsilon.of(environment), exploration.temperature, key,
+                 environment);
 }
 
 // Every action has at least epsilon / A (Mnih et al. 2015, algorithm 1).
@@ -54,7 +42,7 @@ void choose_actions(const Stream& stream, const EpsilonGreedyRows& rows, const R
                     const Exploration& exploration);
 inline void choose_epsilon_greedy(const Stream& stream, const EpsilonGreedyRows& rows, const RandomKey& key,
                                   float epsilon) {
-  choose_actions(stream, rows, key, {.epsilon = epsilon});
+  choose_actions(stream, rows, key, {.epsilon = {epsilon}});
 }
 
 }  // namespace stampede

@@ -27,6 +27,12 @@ struct GaussianChoice {
   float log_prob;
 };
 
+// One dimension, with noise that was drawn before.
+HD GaussianChoice move_gaussian(float mean, float log_sigma, float noise) {
+  const float action = mean + noise;
+  return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
+}
+
 // One dimension. Two words are drawn from rng, greedy or not.
 HD GaussianChoice choose_gaussian(float mean, float log_sigma, Rng& rng, bool greedy) {
   const std::uint32_t first = rng.next_word(), second = rng.next_word();

@@ -2,6 +2,8 @@
 // Which distribution a policy head parameterises, and where the head finds itself in an output row.
 #pragma once
 
+#include <cstddef>
+
 #include "agents/distributions/beta_policy.h"
 #include "agents/distributions/multi_categorical_policy.h"
 #include "agents/distributions/squashed_gaussian_policy.h"
@@ -11,6 +13,14 @@ namespace stampede {
 
 // Of continuous actions; discrete ones are categorical.
 enum class ContinuousPolicy : std::uint8_t { kGaussian, kStateGaussian, kSquashedGaussian, kBeta, kMultiCategorical };
+
+// Log deviations of a Gaussian's actions [A]: the same for all rows (stride 0), or a row's own.
+struct LogSigmas {
+  const float* data = nullptr;
+  int stride = 0;
+
+  HD const float* row(int r) const { return data + static_cast<std::ptrdiff_t>(r) * stride; }
+};
 
 struct PolicyLayout {
   Space action;

@@ -37,17 +37,19 @@ struct ChooseGaussianOp {
         rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
     float* const extra =
         rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
-    const float log_prob = gaussian(out + layout.policy_column, i, record, extra);
+    const float log_prob = gaussian(out + layout.policy_column, r, record, extra);
     if (extra == nullptr) return;
     extra[RolloutExtra::kLogProb] = log_prob;
     extra[RolloutExtra::kValue] = out[layout.value_column];
   }
 
-  HD float gaussian(const float* means, int i, std::uint32_t* record, float* extra) const {
-    Rng rng(key, static_cast<std::uint32_t>(i));
+  HD float gaussian(const float* means, int r, std::uint32_t* record, float* extra) const {
+    Rng rng(key, static_cast<std::uint32_t>(rows.begin + r));
+    const float* const log_sigma = rows.log_sigma.row(r);
     float log_prob = 0.0f;
     for (int k = 0; k < layout.action.size; ++k) {
-      const GaussianChoice choice = choose_gaussian(means[k], layout.log_sigma[k], rng, greedy);
+      const GaussianChoice choice = rows.noise ? move_gaussian(means[k], log_sigma[k], rows.noise[16 * r + k])
+                                               : choose_gaussian(means[k], log_sigma[k], rng, greedy);
       record[k] = float_bits(clamp(choice.action, layout.action.low[k], layout.action.high[k]));
       if (extra) extra[RolloutExtra::kAction + k] = choice.action;
       log_prob += choice.log_prob;
@@ -125,7 +127,7 @@ struct ReevaluateOp {
     return logits[action] - log_sum_exp(logits, rows.layout.action.count);
   }
   HD float gaussian(const float* means, int r) const {
-    const float *const raw = rows.extra(r) + RolloutExtra::kAction, *const log_sigma = rows.layout.log_sigma;
+    const float *const raw = rows.extra(r) + RolloutExtra::kAction, *const log_sigma = rows.rows.log_sigma.row(r);
     float sum = 0.0f;
     for (int k = 0; k < rows.layout.action.size; ++k) {
       sum += gaussian_log_prob((raw[k] - means[k]) * exp_of(-log_sigma[k]), log_sigma[k]);

@@ -14,6 +14,8 @@ enum class ActionMode { kSample, kGreedy };
 // bounds when continuous), and unless extra is null log-probability, value and the unclipped sample. Stream-ordered.
 struct PolicyRows {
   const float* outputs;
+  LogSigmas log_sigma;     // kGaussian
+  const float* noise;      // [rows, 16], added to a Gaussian's means in place of noise drawn here; null: none is given
   std::uint32_t* records;  // [N, record words]
   float* extra;            // [N, extra_size]
   int extra_size;
@@ -32,6 +34,7 @@ struct ReevaluatedRows {
   enum class Store { kNothing, kValue, kLogProbAndValue };
 
   const float* outputs;
+  LogSigmas log_sigma;  // kGaussian
   RingView ring;
   float* ratios;
   int begin, rows;

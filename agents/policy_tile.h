@@ -18,6 +18,7 @@ namespace stampede {
 // zeros.
 struct PolicyTile {
   const float* outputs;
+  LogSigmas log_sigma;
   float* d_outputs;
   float* d_log_sigma;
   float* metrics;
@@ -98,7 +99,7 @@ struct GaussianLossOp {
     float* const d_log_sigma = rows.tile.d_log_sigma + r * 16;
     const PolicySample sample = rows.sample(m);
     float metrics[PolicyRowMetrics::kSize];
-    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.layout.log_sigma,
+    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.tile.log_sigma.row(r),
                              rows.batch.raw(m), n, rows.moments->divisor, d_means, d_log_sigma, metrics);
     for (int j = 0; j < n; ++j) {
       d_means[j] = valid ? d_means[j] : 0.0f;

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/sac.h"
 
+#include <utility>
+
 #include "kernels/buffer.h"
 #include "kernels/error.h"
 
 namespace stampede {
 SacNetworks Sac::networks(const SacConfig& config, const Space& observation, const Space& action,
                           const NetworkFactory& factory) {
-  const NetworkSpec actor(
-      observation.size, false,
-      {config.network.tower("actor", {{"mean", action.size, 0.01f}, {"log_sigma", action.size, 0.01f}})}, {},
-      config.network.initialization);
+  std::vector<HeadSpec> heads = {{"mean", action.size, 0.01f}, {"log_sigma", action.size, 0.01f}};
+  std::vector<VectorSpec> vectors;
+  if (config.state_noise.enabled) {
+    heads.pop_back();
+    vectors = {StateNoise::parameters(config.network, action, config.initial_log_sigma)};
+  }
+  TowerSpec tower = config.network.tower("actor", std::move(heads));
+  tower.features = config.state_noise.enabled;
+  const NetworkSpec actor(observation.size, false, {std::move(tower)}, std::move(vectors),
+                          config.network.initialization);
   const int inputs = observation.size + action.size;
   SacNetworks networks{factory(actor),
                        factory(TwinCritic::network_spec(config.network, inputs, false, 1, config.critics)), nullptr};
@@ -33,15 +41,19 @@ Sac::Sac(const SacConfig& config, const Space& action, const SacNetworks& networ
       temperature_(config.temperature, config.optimizer, arena),
       noise_(config.noise, shape.environments, code_.size, arena) {
   if (config.value_network) value_.emplace(networks.value, config.optimizer, groups_, arena);
+  if (config.state_noise.enabled) state_noise_.emplace(config.state_noise, actor_.spec(), action.size);
   for (int w = 0; w < workers; ++w) {
-    act_scratch_.push_back(take_sac_scratch(act_rows, arena));
-    learn_scratch_.push_back(take_sac_scratch(tile_rows_, arena));
+    act_scratch_.push_back(take_sac_scratch(act_rows, false, arena));
+    learn_scratch_.push_back(take_sac_scratch(tile_rows_, true, arena));
   }
 }
 
-Sac::SacScratch Sac::take_sac_scratch(int rows, Arena& arena) const {
+Sac::SacScratch Sac::take_sac_scratch(int rows, bool gradient, Arena& arena) const {
   SacScratch s;
   take_scratch(rows, arena, s);
+  if (state_noise_) {
+    s.state_noise = gradient ? state_noise_->take_learning(rows, arena) : state_noise_->take_acting(rows, arena);
+  }
   take_state_actions(rows, arena, s);
   s.noise = take_rows(rows, code_.size, arena);
   s.log_probs = take_rows(rows, 1, arena);
@@ -53,9 +65,13 @@ Sac::SacScratch Sac::take_sac_scratch(int rows, Arena& arena) const {
   return s;
 }
 
-SquashedOutputs Sac::policy_outputs(const float* values) const {
+SquashedOutputs Sac::policy_outputs(const Stream& stream, int rows, const SacScratch& s) const {
   const NetworkSpec& spec = actor_.spec();
-  return {values, spec.output_stride(), spec.head("mean").column, spec.head("log_sigma").column, code_.size};
+  const int stride = spec.output_stride();
+  const float* const means = s.policy + spec.head("mean").column;
+  if (!state_noise_) return {means, stride, {s.policy + spec.head("log_sigma").column, stride}, code_.size};
+  state_noise_->measure(stream, actor_.parameters(), s.policy, rows, s.state_noise);
+  return {means, stride, s.state_noise.log_sigmas(), code_.size};
 }
 
 void Sac::initialize(const Stream& stream) {
@@ -73,7 +89,13 @@ void Sac::refresh(const Stream& stream) {
 void Sac::act(const Stream& stream, const ActRequest& request) const {
   const SacScratch& s = act_scratch_[static_cast<std::size_t>(request.worker)];
   infer(stream, request, s);
-  act_squashed(stream, rows_of(request), policy_outputs(s.policy), noise_.view());
+  const ActRows rows = rows_of(request);
+  SquashedOutputs policy = policy_outputs(stream, rows.rows, s);
+  if (state_noise_ && (request.mode == ActMode::kExplore || request.mode == ActMode::kStochastic)) {
+    state_noise_->draw(stream, s.policy, rows.begin, rows.rows, rows.seed, rows.row, s.state_noise);
+    policy.noise = s.state_noise.noise;
+  }
+  act_squashed(stream, rows, policy, noise_.view());
 }
 
 void Sac::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t update, float critic_rate,
@@ -113,7 +135,7 @@ void Sac::bootstrap_next_states(const Stream& stream, const UniformSampler& samp
                            s.policy);
   gather_states(stream, sampler.ring, indices, tile.rows, s.state_actions);
   sample_policy(stream, tile.rows,
-                {policy_outputs(s.policy),
+                {policy_outputs(stream, tile.rows, s),
                  {seed_, sampler.key.row, Purpose::kTargetAction},
                  tile.begin,
                  s.state_actions,
@@ -132,9 +154,9 @@ void Sac::improve_policy(const Stream& stream, const UniformSampler& sampler, co
   if (tile.first) actor_.clear_gradients(stream, tile.group);
   const float weight = row_weight();
   const std::int32_t* const indices = batch_.from(tile.begin).indices;
-  const SquashedOutputs policy = policy_outputs(s.policy);
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, indices, tile.rows, s.states);
   actor_.network().forward(stream, actor_.parameters(), s.states.input(), tile.rows, true, s.actor_workspace, s.policy);
+  const SquashedOutputs policy = policy_outputs(stream, tile.rows, s);
   gather_states(stream, sampler.ring, indices, tile.rows, s.state_actions);
   sample_policy(stream, tile.rows,
                 {policy,
@@ -151,10 +173,28 @@ void Sac::improve_policy(const Stream& stream, const UniformSampler& sampler, co
   if (value_) fit_value(stream, tile, s);
   critic.network().backward(stream, critic.parameters(), critic.prepared(), input, tile.rows, s.d_q, s.critic_workspace,
                             nullptr, s.d_state_actions);
-  sac_policy_gradient(stream, tile.rows,
-                      {policy, s.noise, s.d_state_actions, s.state_actions.stride, shape_.obs_size,
-                       temperature_.alpha(), weight, s.d_policy});
+  differentiate_policy(stream, tile, policy, s);
   backward_policy(stream, tile, s);
+}
+
+void Sac::differentiate_policy(const Stream& stream, const Tile& tile, const SquashedOutputs& policy,
+                               const SacScratch& s) {
+  const NetworkSpec& spec = actor_.spec();
+  SacPolicyGradient gradient{.policy = policy,
+                             .noise = s.noise,
+                             .d_critic_inputs = s.d_state_actions,
+                             .critic_stride = s.state_actions.stride,
+                             .obs_size = shape_.obs_size,
+                             .alpha = temperature_.alpha(),
+                             .weight = row_weight(),
+                             .d_outputs = s.d_policy,
+                             .d_stride = spec.output_stride(),
+                             .d_means = s.d_policy + spec.head("mean").column,
+                             .d_log_sigmas = s.state_noise.d_log_sigma};
+  if (!state_noise_) gradient.d_log_sigmas = s.d_policy + spec.head("log_sigma").column;
+  sac_policy_gradient(stream, tile.rows, gradient);
+  if (!state_noise_) return;
+  state_noise_->backward(stream, s.policy, tile.rows, s.state_noise, s.d_policy, actor_.gradients(tile.group));
 }
 
 // 2018a, equation 5: V(s) towards min_k Q_k(s, a) - alpha log pi(a | s).
@@ -175,16 +215,13 @@ void Sac::update_targets(const Stream& stream) {
 
 void Sac::request_metrics(const Stream& stream) {
   OffPolicyActorCritic::request_metrics(stream);
-  temperature_.request_alpha(stream);
+  temperature_.request(stream);
+  if (value_) value_state_.request(stream, value_->network().state_block());
 }
 
-SacMetrics Sac::take_metrics(const Stream& stream) const {
-  SacMetrics metrics{take_sums(stream)};
-  const std::vector<double>& sums = metrics.policy_sums;
-  metrics.policy_loss = sums[SacRowMetrics::kPolicyLoss] / metrics.count;
-  metrics.entropy = -sums[SacRowMetrics::kLogProb] / metrics.count;
-  metrics.value_loss = sums[SacRowMetrics::kValueLoss] / metrics.count;
-  metrics.alpha = temperature_.take_alpha(stream);
+SoftMetrics Sac::take_metrics(const Stream& stream) const {
+  SoftMetrics metrics = soft_metrics(stream, take_sums(stream), temperature_);
+  if (value_) metrics.failed |= value_state_.wait(stream)[0].failed != 0;
   return metrics;
 }
 

@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include "agents/off_policy_actor_critic.h"
 #include "agents/sac_steps.h"
-#include "agents/temperature.h"
+#include "agents/soft_metrics.h"
+#include "agents/state_noise.h"
 
 namespace stampede {
 
@@ -17,14 +17,12 @@ struct SacConfig : OffPolicyConfig {
   bool value_network = false;  // V(s) with a target of its own instead of target critics
   TemperatureConfig temperature;
   NoiseConfig noise;
+  StateNoiseConfig state_noise;     // in place of a head for log sigma
+  float initial_log_sigma = -2.0f;  // with it, as StateNoise::parameters says
 };
 
 struct SacNetworks {
   std::shared_ptr<const Network> actor, critic, value;  // value: null unless value_network
-};
-
-struct SacMetrics : OffPolicyMetrics {
-  double policy_loss = 0.0, entropy = 0.0, value_loss = 0.0, alpha = 0.0;
 };
 
 class Sac final : public OffPolicyActorCritic {
@@ -46,9 +44,9 @@ class Sac final : public OffPolicyActorCritic {
              float actor_rate) override;
   void request_metrics(const Stream& stream) override;
   // What the latest request asked for; waits for its copies alone.
-  SacMetrics take_metrics(const Stream& stream) const;
+  SoftMetrics take_metrics(const Stream& stream) const;
   // Both at once; waits for the stream.
-  SacMetrics read_metrics(const Stream& stream) {
+  SoftMetrics read_metrics(const Stream& stream) {
     request_metrics(stream);
     return take_metrics(stream);
   }
@@ -61,9 +59,14 @@ class Sac final : public OffPolicyActorCritic {
   struct SacScratch : Scratch {
     float *value_workspace = nullptr, *values = nullptr, *d_values = nullptr;
     float *noise = nullptr, *log_probs = nullptr;
+    StateNoise::Scratch state_noise;
   };
-  SacScratch take_sac_scratch(int rows, Arena& arena) const;
-  SquashedOutputs policy_outputs(const float* values) const;
+  SacScratch take_sac_scratch(int rows, bool gradient, Arena& arena) const;
+  // What the scratch's policy outputs say, log sigmas measured from their features where these make the noise.
+  SquashedOutputs policy_outputs(const Stream& stream, int rows, const SacScratch& scratch) const;
+  // From the critics' d_state_actions to d_policy, and to the gradient of what is beside the network's layers.
+  void differentiate_policy(const Stream& stream, const Tile& tile, const SquashedOutputs& policy,
+                            const SacScratch& scratch);
 
   void fit_critics(const Stream& stream, const UniformSampler& sampler, const Tile& tile);
   void bootstrap_next_states(const Stream& stream, const UniformSampler& sampler, const Tile& tile,
@@ -75,6 +78,8 @@ class Sac final : public OffPolicyActorCritic {
   std::optional<TwinCritic> value_;  // one "critic" of states alone
   Temperature temperature_;
   ExplorationNoise noise_;
+  std::optional<StateNoise> state_noise_;
+  Readback<LearnerState> value_state_;
   std::vector<SacScratch> act_scratch_, learn_scratch_;  // per worker
 };
 

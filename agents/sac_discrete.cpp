@@ -104,16 +104,11 @@ void SacDiscrete::improve_policy(const Stream& stream, const UniformSampler& sam
 
 void SacDiscrete::request_metrics(const Stream& stream) {
   OffPolicyActorCritic::request_metrics(stream);
-  temperature_.request_alpha(stream);
+  temperature_.request(stream);
 }
 
-SacDiscreteMetrics SacDiscrete::take_metrics(const Stream& stream) const {
-  SacDiscreteMetrics metrics{take_sums(stream)};
-  const std::vector<double>& sums = metrics.policy_sums;
-  metrics.policy_loss = sums[SacRowMetrics::kPolicyLoss] / metrics.count;
-  metrics.entropy = -sums[SacRowMetrics::kLogProb] / metrics.count;
-  metrics.alpha = temperature_.take_alpha(stream);
-  return metrics;
+SoftMetrics SacDiscrete::take_metrics(const Stream& stream) const {
+  return soft_metrics(stream, take_sums(stream), temperature_);
 }
 
 }  // namespace stampede

@@ -5,9 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "agents/off_policy_actor_critic.h"
 #include "agents/sac_discrete_steps.h"
-#include "agents/temperature.h"
+#include "agents/soft_metrics.h"
 
 namespace stampede {
 
@@ -17,10 +16,6 @@ struct SacDiscreteConfig : OffPolicyConfig {
 
 struct SacDiscreteNetworks {
   std::shared_ptr<const Network> actor, critic;
-};
-
-struct SacDiscreteMetrics : OffPolicyMetrics {
-  double policy_loss = 0.0, entropy = 0.0, alpha = 0.0;
 };
 
 class SacDiscrete final : public OffPolicyActorCritic {
@@ -43,9 +38,9 @@ class SacDiscrete final : public OffPolicyActorCritic {
              float actor_rate) override;
   void request_metrics(const Stream& stream) override;
   // What the latest request asked for; waits for its copies alone.
-  SacDiscreteMetrics take_metrics(const Stream& stream) const;
+  SoftMetrics take_metrics(const Stream& stream) const;
   // Both at once; waits for the stream.
-  SacDiscreteMetrics read_metrics(const Stream& stream) {
+  SoftMetrics read_metrics(const Stream& stream) {
     request_metrics(stream);
     return take_metrics(stream);
   }

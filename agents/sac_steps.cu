@@ -19,15 +19,15 @@ struct ActSquashedOp {
   HD void operator()(int r) const {
     const int i = rows.begin + r;
     if (rows.mode == ActMode::kRandom) return rows.write_random(i);
-    const float* const row = policy.row(r);
+    const float *const means = policy.mean(r), *const log_sigma = policy.log_sigmas.row(r);
     Rng sample_rng({rows.seed, rows.row, Purpose::kAction}, static_cast<std::uint32_t>(i));
     Rng noise_rng({rows.seed, rows.row, Purpose::kExplorationNoise}, static_cast<std::uint32_t>(i));
     const bool ended = rows.ended_before(i);
     for (int j = 0; j < policy.size; ++j) {
-      const float mean = row[policy.mean + j];
-      float coded = tanh_of(mean);
+      float coded = tanh_of(means[j]);
       if (rows.mode != ActMode::kGreedy) {
-        coded = sample_squashed(mean, row[policy.log_sigma + j], normal_of(sample_rng)).action;
+        coded = policy.noise ? tanh_of(means[j] + policy.noise[16 * r + j])
+                             : sample_squashed(means[j], log_sigma[j], normal_of(sample_rng)).action;
         if (rows.mode == ActMode::kExplore) coded += noise.next(i, j, ended, noise_rng);
       }
       rows.code.write_dimension(j, coded, rows.record_of(i));
@@ -39,14 +39,14 @@ struct SamplePolicyOp {
   PolicySampling s;
 
   HD void operator()(int r) const {
-    const float* const row = s.policy.row(r);
+    const float *const means = s.policy.mean(r), *const log_sigma = s.policy.log_sigmas.row(r);
     Rng rng(s.key, static_cast<std::uint32_t>(s.begin + r));
     float* const action =
         s.out.features + static_cast<std::size_t>(r) * static_cast<std::size_t>(s.out.stride) + s.obs_size;
     float log_prob = 0.0f;
     for (int j = 0; j < s.policy.size; ++j) {
       const float noise = normal_of(rng);
-      const SquashedSample sample = sample_squashed(row[s.policy.mean + j], row[s.policy.log_sigma + j], noise);
+      const SquashedSample sample = sample_squashed(means[j], log_sigma[j], noise);
       action[j] = sample.action;
       log_prob += sample.log_prob;
       if (s.noise != nullptr) s.noise[r * s.policy.size + j] = noise;
@@ -82,19 +82,20 @@ struct SacPolicyGradientOp {
   SacPolicyGradient g;
 
   HD void operator()(int r) const {
-    const float* const row = g.policy.row(r);
+    const float *const means = g.policy.mean(r), *const log_sigmas = g.policy.log_sigmas.row(r);
     const float* const d_action =
         g.d_critic_inputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(g.critic_stride) + g.obs_size;
-    float* const d_out = g.d_outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(g.policy.stride);
-    for (int j = 0; j < g.policy.stride; ++j) d_out[j] = 0.0f;
+    float* const d_out = g.d_outputs + static_cast<std::ptrdiff_t>(r) * g.d_stride;
+    for (int j = 0; j < g.d_stride; ++j) d_out[j] = 0.0f;
+    float* const d_means = g.d_means + static_cast<std::ptrdiff_t>(r) * g.policy.mean_stride;
+    float* const d_log_sigmas = g.d_log_sigmas + static_cast<std::ptrdiff_t>(r) * g.policy.log_sigmas.stride;
     const float d_log_prob = g.weight * *g.alpha;
     for (int j = 0; j < g.policy.size; ++j) {
       const float noise = g.noise[r * g.policy.size + j];
-      const float log_sigma = row[g.policy.log_sigma + j];
-      const SquashedSample sample = sample_squashed(row[g.policy.mean + j], log_sigma, noise);
-      const SquashedGradient d = squashed_gradient(sample, log_sigma, noise, d_log_prob, d_action[j]);
-      d_out[g.policy.mean + j] = d.mean;
-      d_out[g.policy.log_sigma + j] = d.log_sigma;
+      const SquashedSample sample = sample_squashed(means[j], log_sigmas[j], noise);
+      const SquashedGradient d = squashed_gradient(sample, log_sigmas[j], noise, d_log_prob, d_action[j]);
+      d_means[j] = d.mean;
+      d_log_sigmas[j] = d.log_sigma;
     }
   }
 };

@@ -5,18 +5,21 @@
 
 #include "agents/losses/sac_loss.h"
 #include "agents/off_policy_act.h"
+#include "agents/policy_layout.h"
 #include "agents/replay_batch.h"
 #include "agents/twin_critic.h"
 
 namespace stampede {
 
-// Output rows of the policy network.
+// What the policy network says about rows.
 struct SquashedOutputs {
-  const float* values;          // [rows, stride]
-  int stride, mean, log_sigma;  // columns where each begins
-  int size;                     // dimensions A
+  const float* means;  // [rows, mean_stride], A columns
+  int mean_stride;
+  LogSigmas log_sigmas;
+  int size;                      // dimensions A
+  const float* noise = nullptr;  // [rows, 16], added to the means in place of noise drawn with log_sigmas
 
-  HD const float* row(int r) const { return values + static_cast<std::size_t>(r) * static_cast<std::size_t>(stride); }
+  HD const float* mean(int r) const { return means + static_cast<std::ptrdiff_t>(r) * mean_stride; }
 };
 
 // Writes the requested actions into records, with exploration noise on top when exploring. Stream-ordered.
@@ -58,7 +61,9 @@ struct SacPolicyGradient {
   int critic_stride, obs_size;
   const float* alpha;  // [1]
   float weight;
-  float* d_outputs;  // [rows, stride] of the policy
+  float* d_outputs;  // [rows, d_stride] of the policy, zeroed first
+  int d_stride;
+  float *d_means, *d_log_sigmas;  // where in the rows of SquashedOutputs; may lie in d_outputs
 };
 void sac_policy_gradient(const Stream& stream, int rows, const SacPolicyGradient& gradient);
 

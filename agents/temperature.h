@@ -25,9 +25,14 @@ class Temperature {
   void refresh(const Stream& stream);
   // alpha in device memory, [1].
   const float* alpha() const { return alpha_.data; }
-  // Asks for alpha, and hands over what the latest request asked for; only the second waits, for that copy alone.
-  void request_alpha(const Stream& stream) { readback_.request(stream, alpha_); }
-  float take_alpha(const Stream& stream) const { return readback_.wait(stream)[0]; }
+  // Asks for alpha and whether a gradient was not finite, and hands over what the latest request asked for; the others
+  // alone wait, for their copies.
+  void request(const Stream& stream) {
+    alpha_readback_.request(stream, alpha_);
+    state_readback_.request(stream, state_);
+  }
+  float take_alpha(const Stream& stream) const { return alpha_readback_.wait(stream)[0]; }
+  bool take_failed(const Stream& stream) const { return state_readback_.wait(stream)[0].failed != 0; }
   // One step on the mean of log pi over `rows` rows, whose sums lie at log_prob_sums[g * stride] for `groups` groups.
   // Does nothing when alpha is fixed. Stream-ordered.
   void update(const Stream& stream, const double* log_prob_sums, int stride, int groups, int rows, float learning_rate);
@@ -45,7 +50,8 @@ class Temperature {
   View<float> log_alpha_, first_moment_, second_moment_, gradient_, scratch_;  // [16], log alpha first
   View<float> alpha_;                                                          // [1]
   View<LearnerState> state_;
-  Readback<float> readback_;
+  Readback<float> alpha_readback_;
+  Readback<LearnerState> state_readback_;
 };
 
 }  // namespace stampede

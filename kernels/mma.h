@@ -50,7 +50,34 @@ DEVICE void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], std::uint32
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+
+// Four matrices of 8 x 8 bf16 from shared memory. `row` is the address, aligned to 16 bytes, of row l % 8 of matrix
+// l / 8, for lane l. d[m] is of matrix m: row g, columns 2 q and 2 q + 1.
+DEVICE void load_matrices(std::uint32_t (&d)[4], const std::uint32_t* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
+// The same, transposed: rows 2 q and 2 q + 1 of column g.
+DEVICE void load_transposed(std::uint32_t (&d)[4], const std::uint32_t* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
 #endif
+
+// A lane's `row` of four matrices that are a 16 x 16 block of an array of bf16 with `pitch` words a row. Stacked: the
+// second matrix is below the first one, the other two to their right; side by side: the second is right of the first.
+DEVICE const std::uint32_t* stacked(const std::uint32_t* array, int pitch, int row, int column) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  return array + (row + lane % 16) * pitch + column / 2 + lane / 16 * 4;
+}
+DEVICE const std::uint32_t* side_by_side(const std::uint32_t* array, int pitch, int row, int column) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  return array + (row + lane % 8 + lane / 16 * 8) * pitch + column / 2 + lane / 8 % 2 * 4;
+}
 #endif
 
 }  // namespace stampede

@@ -70,6 +70,7 @@ enum class Purpose : std::uint32_t {
   kTargetAction = 20,
   kPolicyAction = 21,
   kExplorationNoise = 22,
+  kStateNoise = 29,
   kWorkerSeed = 30,
   kFinalEpsilon = 31,
 };

@@ -96,13 +96,21 @@ def iterations(costs):
     def launches(count):
         return f"{count} launches of {LAUNCH_S * 1e6:.0f} us", None, count * LAUNCH_S, "latency"
 
-    steps, tiles = 8192 * 128, 4 * 8192 * 128 // 128 * 2  # tiles of 4 epochs, of the actor and of the critic
+    steps, tiles = 8192 * 128, 4 * 8192 * 128 // 128  # tiles of 4 epochs, of one tower
+
+    def update(case, towers):  # 16 minibatches, two blocks on each multiprocessor
+        return part("update", case, 2 * SMS, 8, ceil(towers * tiles / 16 / (2 * SMS)) * 16)
+
     wide = 1 << 17
     return [
         ("PPO iteration, 8192 x 128, two nets, fp32, 4 epochs of 4 minibatches",
          [part("rollout", "rollout fp32, two nets", 8192 // WARP, times=128),
-          part("update", "PPO tile", 2 * SMS, 8, ceil(tiles / 16 / (2 * SMS)) * 16), launches(55)],
+          update("PPO tile", 2), launches(55)],
          steps, "100 M steps/s"),
+        ("PPO iteration, 8192 x 128, shared torso, bf16, 4 epochs of 4 minibatches",
+         [part("rollout", "rollout bf16, shared torso", 8192 // WARP, times=128),
+          update("PPO tile, bf16", 1), launches(55)],
+         steps, "300 M steps/s"),
         ("rollout, 2^17 environments, shared torso, bf16", [part("rollout", "rollout bf16, shared torso", wide // WARP)],
          wide, "2 G steps/s"),
         ("DQN iteration, 4096 environments, batch of 8192, fp32",

@@ -43,7 +43,7 @@ GPU_HEADLINES = {
     "cuda/env/CartPole-v1/1048576": "CartPole, 2^20 environments, steps and restarts written to the ring",
     "cuda/train/ppo/CartPole-v1/8192": "PPO CartPole, 8192 x 128, 4 epochs x 4 minibatches, two nets 64-64, fp32",
     "cuda/train/ppo/CartPole-v1/8192/shared_torso": "the same with a shared torso",
-    "cuda/train/ppo/CartPole-v1/8192/shared_torso/bf16": "the same, rollouts in bf16",
+    "cuda/train/ppo/CartPole-v1/8192/shared_torso/bf16": "the same, bf16: rollouts and updates on tensor cores",
     "cuda/train/a2c/CartPole-v1/8192": "A2C CartPole, 8192 environments, two nets 64-64",
     "cuda/train/dqn/CartPole-v1/4096/8192": "DQN updates, each with a step of 4096 environments, batch 8192, net 64-64",
     "cuda/train/per_dqn/CartPole-v1/4096/4096": "DQN updates with prioritised replay of 1M, batch 4096",

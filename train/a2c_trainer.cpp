@@ -4,6 +4,7 @@
 #include "agents/a2c.h"
 #include "train/policy_keys.h"
 #include "train/rollout_trainer.h"
+#include "train/state_noise_keys.h"
 
 namespace stampede {
 namespace {
@@ -71,6 +72,7 @@ KeyList a2c_keys() {
   KeyList keys = rollout_keys();
   append(keys, kKeys);
   append(keys, actor_critic_keys());
+  append(keys, state_noise_keys());
   set_default(keys, "rollout_steps", "5");
   set_default(keys, "gae_lambda", "1");
   set_default(keys, "optimizer", "rmsprop");

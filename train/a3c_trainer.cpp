@@ -7,6 +7,7 @@
 #include "train/normalizer_blocks.h"
 #include "train/policy_keys.h"
 #include "train/policy_report.h"
+#include "train/state_noise_keys.h"
 
 namespace stampede {
 namespace {
@@ -89,6 +90,7 @@ KeyList a3c_keys() {
   KeyList keys = async_keys();
   append(keys, only(rollout_keys(), {"gae_lambda"}));
   append(keys, without(actor_critic_keys(), optimizer_keys()));
+  append(keys, state_noise_keys());
   append(keys, shared_rms_keys());
   set_default(keys, "gae_lambda", "1");
   set_default(keys, "optimizer_epsilon", "1e-5");

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/async_keys.h"
 
-#include <algorithm>
 #include <string>
 
 #include "kernels/error.h"
-#include "train/session.h"
 
 namespace stampede {
 
@@ -14,10 +12,10 @@ KeyList async_keys() {
   return {
       {.name = "workers",
        .type = kInteger,
-       .default_text = "0",
-       .min = 0,
+       .default_text = "1",
+       .min = 1,
        .max = 1024,
-       .help = "threads that share num_envs environments; 0 = one per core; only 1 is reproducible"},
+       .help = "threads that share num_envs environments equally; only 1 is reproducible"},
       {.name = "rollout_steps",
        .type = kInteger,
        .default_text = "20",
@@ -38,11 +36,6 @@ KeyList shared_rms_keys() {
 
 int async_workers(const Config& config) {
   const std::int64_t environments = config.integer("num_envs"), asked = config.integer("workers");
-  if (asked == 0) {
-    std::int64_t workers = std::min<std::int64_t>(available_cores(), environments);
-    while (environments % workers != 0) --workers;
-    return static_cast<int>(workers);
-  }
   if (asked > environments || environments % asked != 0) {
     throw UsageError("workers: " + std::to_string(asked) + " workers cannot share " + std::to_string(environments) +
                      " environments (num_envs) equally");

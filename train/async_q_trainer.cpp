@@ -4,6 +4,7 @@
 #include "agents/async_q.h"
 #include "train/async_keys.h"
 #include "train/async_trainer.h"
+#include "train/epsilon_keys.h"
 
 namespace stampede {
 namespace {
@@ -56,7 +57,7 @@ class AsyncQTrainer final : public AsyncTrainer {
   }
 
   void begin_rollout(int worker, std::int64_t row) override {
-    epsilons_[static_cast<std::size_t>(worker)].value = epsilon_at(row, worker * shape_.environments);
+    epsilons_[static_cast<std::size_t>(worker)].value = epsilon_of(row, worker * shape_.environments);
   }
   void act(const Stream& stream, int worker, const TrajectoryRing& ring) override {
     q_->act(stream, worker, ring, epsilons_[static_cast<std::size_t>(worker)].value);
@@ -96,16 +97,12 @@ class AsyncQTrainer final : public AsyncTrainer {
 
  private:
   // Of the environments from `first` on.
-  Epsilon epsilon_at(std::int64_t row, int first) const {
-    if (epsilon_ends_.empty()) return {.shared = static_cast<float>(epsilon_.at(row))};
-    const Schedule way{ScheduleKind::kLinear, 0.0, 1.0, epsilon_.rows};
-    return {.shared = 0.0f,
-            .final_values = final_epsilons_->data() + first,
-            .start = static_cast<float>(epsilon_.start),
-            .progress = static_cast<float>(way.at(row))};
+  Epsilon epsilon_of(std::int64_t row, int first) const {
+    const float* const final_values = final_epsilons_->data();
+    return epsilon_at(epsilon_, row, final_values ? final_values + first : nullptr);
   }
   double mean_epsilon() const {
-    const Epsilon epsilon = epsilon_at(rows(), 0);
+    const Epsilon epsilon = epsilon_of(rows(), 0);
     const int count = shape_.environments * workers();
     double sum = 0.0;
     for (int i = 0; i < count; ++i) sum += static_cast<double>(epsilon.of(i));
@@ -154,22 +151,13 @@ KeyList async_q_keys() {
        .min = 1,
        .max = 1e12,
        .help = "rows of all workers between copies into the target network"},
-      {.name = "epsilon_ends",
-       .type = kRealList,
-       .default_text = "0.1,0.01,0.5",
-       .min = 0,
-       .max = 1,
-       .help = "final epsilons, one of which each environment draws; empty: epsilon_end for all"},
-      {.name = "epsilon_shares",
-       .type = kRealList,
-       .default_text = "0.4,0.3,0.3",
-       .min = 0,
-       .max = 1e9,
-       .help = "of the environments that draw each; empty: equal shares"},
   };
   KeyList keys = async_keys();
   append(keys, kKeys);
   append(keys, epsilon_keys());
+  append(keys, final_epsilon_keys());
+  set_default(keys, "epsilon_ends", "0.1,0.01,0.5");
+  set_default(keys, "epsilon_shares", "0.4,0.3,0.3");
   append(keys, shared_rms_keys());
   append(keys, network_keys());
   return keys;

@@ -36,7 +36,7 @@ class FusedCollector final : public Collector {
 
   void collect(const Stream& stream, VectorEnv&, const ActorCritic& agent, const TrajectoryRing& ring) const override {
     rollout_->launch(stream, shape_, network_, fused_rows(agent, ring));
-    if (precision_ != Precision::kFp32) agent.restate(stream, ring.view());
+    if (precision_ != agent.learning_precision()) agent.restate(stream, ring.view());
   }
 
  private:

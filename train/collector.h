@@ -38,7 +38,8 @@ struct CollectorOptions {
 void check_refusal(const CollectorOptions& options, const std::string& reason);
 
 // The fused kernel where one fits, unless kNever. Throws UsageError with the reason where none does although kAlways or
-// kBf16 asks for it. kBf16 acts in low precision and learns in fp32: log-probabilities and values are evaluated again.
+// kBf16 asks for it. Where the agent does not learn in the precision that acts, log-probabilities and values are
+// evaluated again.
 std::unique_ptr<Collector> make_collector(const CollectorOptions& options, const Stream& stream, const VectorEnv& env,
                                           const ActorCritic& agent);
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "train/epsilon_keys.h"
 #include "train/policy_keys.h"
 
 namespace stampede {
@@ -155,11 +156,6 @@ KeyList exploration_keys() {
        .default_text = "epsilon",
        .choices = "epsilon|boltzmann|none",
        .help = "random actions, actions by their values, or noisy layers and dropout alone"},
-      {.name = "epsilon_spread",
-       .default_text = "0",
-       .min = 0,
-       .max = 100,
-       .help = "environment i of N has epsilon^(1 + epsilon_spread * i / (N - 1))"},
       {.name = "noisy",
        .type = kChoice,
        .default_text = "off",
@@ -183,7 +179,7 @@ KeyList exploration_keys() {
 KeyList dqn_keys() {
   KeyList keys = target_keys();
   for (const KeyList& group : {head_keys(), exploration_keys(), priority_keys(), replay_keys(), epsilon_keys(),
-                               collector_keys(), optimizer_keys(), network_keys()}) {
+                               final_epsilon_keys(), collector_keys(), optimizer_keys(), network_keys()}) {
     append(keys, group);
   }
   set_default(keys, "learning_rate", "0.0005");
@@ -213,6 +209,8 @@ DqnConfig dqn_config(const Config& config) {
                  static_cast<int>(config.integer("atoms"))};
   dqn.kappa = static_cast<float>(config.real("kappa"));
   dqn.fused = fused_use(config);
+  dqn.epsilon_ends = config.reals("epsilon_ends");
+  dqn.epsilon_shares = config.reals("epsilon_shares");
   dqn.network = network_shape(config);
   dqn.optimizer = optimizer_config(config);
   return dqn;
@@ -223,8 +221,7 @@ ExplorationSchedule exploration_schedule(const Config& config) {
   if (rule == ExplorationSchedule::Rule::kNone && config.text("noisy") == "off" && config.real("dropout") == 0.0) {
     throw UsageError("exploration: none needs noisy layers or dropout to explore with");
   }
-  return {rule, epsilon_schedule(config), annealed(config, "temperature", "temperature_final"),
-          config.real("epsilon_spread")};
+  return {rule, epsilon_schedule(config), annealed(config, "temperature", "temperature_final")};
 }
 
 Schedule importance_schedule(const Config& config) {
@@ -232,10 +229,10 @@ Schedule importance_schedule(const Config& config) {
           schedule_rows(config)};
 }
 
-Exploration ExplorationSchedule::at(std::int64_t row, int environments) const {
+Exploration ExplorationSchedule::at(std::int64_t row, const float* final_epsilons) const {
   switch (rule) {
     case Rule::kEpsilon:
-      return {static_cast<float>(epsilon.at(row)), static_cast<float>(spread), environments};
+      return {.epsilon = epsilon_at(epsilon, row, final_epsilons)};
     case Rule::kBoltzmann:
       return {.temperature = static_cast<float>(temperature.at(row))};
     case Rule::kNone:
@@ -244,10 +241,6 @@ Exploration ExplorationSchedule::at(std::int64_t row, int environments) const {
   return {};
 }
 
-Exploration ExplorationSchedule::at_end() const {
-  Exploration last = at(std::numeric_limits<std::int64_t>::max(), 1);
-  last.spread = 0.0f;
-  return last;
-}
+Exploration ExplorationSchedule::at_end() const { return at(std::numeric_limits<std::int64_t>::max(), nullptr); }
 
 }  // namespace stampede

@@ -17,10 +17,9 @@ Schedule importance_schedule(const Config& config);
 struct ExplorationSchedule {
   enum class Rule { kEpsilon, kBoltzmann, kNone } rule = Rule::kEpsilon;
   Schedule epsilon, temperature;
-  double spread = 0.0;
 
-  // At one row, counted over all environments.
-  Exploration at(std::int64_t row, int environments) const;
+  // At one row, counted over all environments; final_epsilons: [N], null where all share one.
+  Exploration at(std::int64_t row, const float* final_epsilons) const;
   // What a stochastic evaluation explores with, the same in all environments.
   Exploration at_end() const;
 };

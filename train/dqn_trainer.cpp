@@ -4,39 +4,25 @@
 #include <algorithm>
 #include <string>
 
-#include "train/collecting_trainer.h"
 #include "train/dqn_keys.h"
-#include "train/env_blocks.h"
 #include "train/policy_keys.h"
+#include "train/replay_trainer.h"
 #include "train/value_rollout.h"
 
 namespace stampede {
 namespace {
 
-class DqnTrainer final : public CollectingTrainer {
+class DqnTrainer final : public ReplayTrainer {
  public:
   explicit DqnTrainer(const TrainerSetup& setup)
-      : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
+      : ReplayTrainer(setup),
         config_(dqn_config(setup.config)),
-        learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
         beta_(importance_schedule(setup.config)),
         exploration_(exploration_schedule(setup.config)),
-        learning_starts_(setup.config.integer("learning_starts")),
-        train_interval_(setup.config.integer("train_interval")),
-        gradient_steps_(setup.config.integer("gradient_steps")),
         target_interval_(setup.config.integer("target_interval")),
         collector_options_(collector_options(setup.config)) {
     Dqn::check(config_, shape_);
     measure();
-  }
-
-  std::int64_t rows_per_iteration() const override { return train_interval_ * environments_; }
-
-  void iterate() override {
-    for (std::int64_t left = train_interval_; left > 0;) left -= rollout_ ? step_fused(left) : step();
-    // Enough rows that n-step transitions exist, whatever learning_starts says.
-    if (rows() < learning_starts_ || ring_->stored_rows() < config_.n_step + 1) return;
-    for (std::int64_t k = 0; k < gradient_steps_; ++k) update();
   }
 
   std::vector<std::string> metric_names() const override {
@@ -59,10 +45,32 @@ class DqnTrainer final : public CollectingTrainer {
   void built() override {
     ValueRolloutSetup setup{dqn_->network(), dqn_->seed(), spec_.action};
     setup.values.dueling = config_.dueling;
+    setup.values.exploration.final_epsilons = dqn_->final_epsilons().data();
+    setup.values.exploration.start = static_cast<float>(exploration_.epsilon.start);
     if (config_.distribution != ValueDistribution::kNone) setup.refusal = "it has no distributions of values";
     rollout_ = make_value_rollout(collector_options_, stream_, *env_, setup);
   }
   void initialize_agent() override { dqn_->initialize(stream_); }
+
+  // A fused launch takes many rows, but for noise, which is new in every row, and priorities, which take in row by row.
+  std::int64_t collect(std::int64_t most) override {
+    const bool alone = !rollout_ || dqn_->acts_with_noise() || config_.prioritized;
+    const auto count = static_cast<int>(alone ? 1 : std::min<std::int64_t>(most, shape_.rows));
+    dqn_->prepare_acting(stream_, static_cast<std::uint64_t>(ring_->head()));
+    if (rollout_) step_fused(count);
+    if (!rollout_) step_all();
+    dqn_->store(stream_, *ring_);
+    return count;
+  }
+
+  void update() override {
+    dqn_->learn(stream_, *ring_,
+                {.update = static_cast<std::uint64_t>(updates_),
+                 .learning_rate = static_cast<float>(learning_rate_.at(rows())),
+                 .temperature = static_cast<float>(exploration_.temperature.at(rows())),
+                 .beta = static_cast<float>(beta_.at(rows())),
+                 .moves_target = (updates_ + 1) % target_interval_ == 0});
+  }
 
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override {
     const Exploration exploration = mode == EvaluationMode::kGreedy ? Exploration{} : exploration_.at_end();
@@ -79,7 +87,7 @@ class DqnTrainer final : public CollectingTrainer {
                       {"losses/absolute_td_error", m.mean_absolute_error},
                       {"losses/td_target", m.mean_target},
                       {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/epsilon", static_cast<double>(exploration_at(metrics.rows).epsilon)},
+                      {"charts/epsilon", static_cast<double>(exploration_at(metrics.rows).epsilon.shared)},
                       {"charts/temperature", exploration_.temperature.at(metrics.rows)},
                       {"charts/learning_rate", learning_rate_.at(metrics.rows)}};
     if (!config_.prioritized) return;
@@ -94,10 +102,11 @@ class DqnTrainer final : public CollectingTrainer {
     std::vector<StateBlock> blocks;
     add_network_blocks(dqn_->network(), "network.", blocks);
     add_parameter_blocks("target.parameters", dqn_->target_parameters(), dqn_->network().spec(), blocks);
+    const auto add = [&](const char* name, View<float> view) {
+      if (view.size() > 0) blocks.push_back({name, StateBlock::Type::kF32, {view.size()}, view.data});
+    };
+    add("final_epsilons", dqn_->final_epsilons().block());
     if (PrioritizedSampler* const sampler = dqn_->prioritized()) {
-      const auto add = [&](const char* name, View<float> view) {
-        if (view.size() > 0) blocks.push_back({name, StateBlock::Type::kF32, {view.size()}, view.data});
-      };
       add("replay.priorities", sampler->priorities());
       add("replay.largest_priority", sampler->maximum());
       add("replay.errors", sampler->errors());
@@ -114,55 +123,31 @@ class DqnTrainer final : public CollectingTrainer {
  private:
   // Actions are random until learning starts.
   Exploration exploration_at(std::int64_t row) const {
-    return row < learning_starts_ ? Exploration{.epsilon = 1.0f} : exploration_.at(row, environments_);
+    if (row < learning_starts_) return {.epsilon = {1.0f}};
+    return exploration_.at(row, dqn_->final_epsilons().data());
   }
 
-  // Returns the rows it took.
-  std::int64_t step() {
+  void step_all() {
     const std::int64_t row = ring_->head();
-    const int slot = ring_->slot(row), next = ring_->slot(row + 1);
     const Exploration exploration = exploration_at(row * environments_);
-    dqn_->prepare_acting(stream_, static_cast<std::uint64_t>(row));
-    for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
+    step([&](const Stream& stream, int slot, int begin, int end, int worker) {
       dqn_->act(stream, {ring_->obs(slot), ring_->records(slot), begin, end, static_cast<std::uint64_t>(row), worker,
                          exploration});
-      env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
     });
-    ring_->advance();
-    dqn_->store(stream_, *ring_);
-    ring_head_ = ring_->head();
-    return 1;
   }
 
-  // Many rows in one launch, but for noise, which is new in every row, and priorities, which take in row by row.
-  std::int64_t step_fused(std::int64_t most) {
-    const bool alone = dqn_->acts_with_noise() || config_.prioritized;
-    const auto count = static_cast<int>(alone ? 1 : std::min<std::int64_t>(most, shape_.rows));
-    dqn_->prepare_acting(stream_, static_cast<std::uint64_t>(ring_->head()));
+  void step_fused(int count) {
     rollout_->collect(stream_, *ring_, count, dqn_->acting_parameters(), false, [this](std::int64_t row) {
       const Exploration exploration = exploration_at(row * environments_);
-      return FusedExploration::Row{exploration.epsilon, exploration.spread, exploration.temperature};
+      return FusedExploration::row_of(exploration.epsilon, exploration.temperature);
     });
-    ring_->advance(count);
-    dqn_->store(stream_, *ring_);
-    ring_head_ = ring_->head();
-    return count;
-  }
-
-  void update() {
-    dqn_->learn(stream_, *ring_,
-                {.update = static_cast<std::uint64_t>(updates_),
-                 .learning_rate = static_cast<float>(learning_rate_.at(rows())),
-                 .temperature = static_cast<float>(exploration_.temperature.at(rows())),
-                 .beta = static_cast<float>(beta_.at(rows())),
-                 .moves_target = (updates_ + 1) % target_interval_ == 0});
-    ++updates_;
+    advance(count);
   }
 
   DqnConfig config_;
-  Schedule learning_rate_, beta_;
+  Schedule beta_;
   ExplorationSchedule exploration_;
-  std::int64_t learning_starts_, train_interval_, gradient_steps_, target_interval_;
+  std::int64_t target_interval_;
   CollectorOptions collector_options_;
   std::unique_ptr<Dqn> dqn_;
   std::unique_ptr<ValueRollout> rollout_;  // on CUDA where it fits

@@ -1,43 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/off_policy_trainer.h"
 
-#include "train/env_blocks.h"
-
 namespace stampede {
 
 OffPolicyTrainer::OffPolicyTrainer(const TrainerSetup& setup)
-    : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
-      learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
+    : ReplayTrainer(setup),
       actor_scale_(setup.config.real("actor_rate_scale")),
-      random_warmup_(setup.config.text("warmup") == "uniform"),
-      learning_starts_(setup.config.integer("learning_starts")),
-      train_interval_(setup.config.integer("train_interval")),
-      gradient_steps_(setup.config.integer("gradient_steps")),
-      n_step_(static_cast<int>(setup.config.integer("n_step"))) {}
+      random_warmup_(setup.config.text("warmup") == "uniform") {}
 
-void OffPolicyTrainer::iterate() {
-  for (std::int64_t t = 0; t < train_interval_; ++t) step();
-  // Enough rows that n-step transitions exist, whatever learning_starts says.
-  if (rows() < learning_starts_ || ring_->stored_rows() < n_step_ + 1) return;
-  for (std::int64_t k = 0; k < gradient_steps_; ++k) {
-    const auto rate = static_cast<float>(learning_rate_.at(rows()));
-    agent().learn(stream_, *ring_, static_cast<std::uint64_t>(updates_), rate, rate * static_cast<float>(actor_scale_));
-    ++updates_;
-  }
-}
-
-void OffPolicyTrainer::step() {
+std::int64_t OffPolicyTrainer::collect(std::int64_t /*most*/) {
   const std::int64_t row = ring_->head();
-  const int slot = ring_->slot(row), next = ring_->slot(row + 1);
   const std::uint32_t* const previous = ring_->stored_rows() > 0 ? ring_->records(ring_->slot(row - 1)) : nullptr;
   const ActMode mode = random_warmup_ && row * environments_ < learning_starts_ ? ActMode::kRandom : ActMode::kExplore;
-  for_each_env_block(stream_, environments_, [&](int begin, int end, int worker, const Stream& stream) {
+  step([&](const Stream& stream, int slot, int begin, int end, int worker) {
     agent().act(stream, {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row),
                          worker, mode});
-    env_->step(stream, begin, end, {ring_->records(slot), ring_->obs(next), static_cast<std::uint64_t>(row)});
   });
-  ring_->advance();
-  ring_head_ = ring_->head();
+  return 1;
+}
+
+void OffPolicyTrainer::update() {
+  const auto rate = static_cast<float>(learning_rate_.at(rows()));
+  agent().learn(stream_, *ring_, static_cast<std::uint64_t>(updates_), rate, rate * static_cast<float>(actor_scale_));
 }
 
 void OffPolicyTrainer::evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const {

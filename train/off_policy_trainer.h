@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every off-policy method does: step all environments into the ring, then gradient steps on samples of it, at any
-// ratio of updates to data.
+// What off-policy actor-critics share: acting, the rates of both networks, metrics and checkpoint blocks.
 #pragma once
 
 #include "agents/off_policy_actor_critic.h"
 #include "agents/temperature.h"
-#include "train/collecting_trainer.h"
-#include "train/schedule.h"
+#include "train/replay_trainer.h"
 #include "train/shared_keys.h"
 
 namespace stampede {
 
-class OffPolicyTrainer : public CollectingTrainer {
- public:
-  std::int64_t rows_per_iteration() const override { return train_interval_ * environments_; }
-  void iterate() override;
-
+class OffPolicyTrainer : public ReplayTrainer {
  protected:
   explicit OffPolicyTrainer(const TrainerSetup& setup);
 
   // What build_agent() made.
   virtual OffPolicyActorCritic& agent() const = 0;
 
+  std::int64_t collect(std::int64_t most) override;
+  void update() override;
   void initialize_agent() override { agent().initialize(stream_); }
   void request_agent_metrics() override { agent().request_metrics(stream_); }
   void agent_restored() override { agent().refresh(stream_); }
@@ -38,13 +34,8 @@ class OffPolicyTrainer : public CollectingTrainer {
   static void add_noise_blocks(const ExplorationNoise& noise, std::vector<StateBlock>& blocks);
 
  private:
-  void step();
-
-  Schedule learning_rate_;
   double actor_scale_;
   bool random_warmup_;
-  std::int64_t learning_starts_, train_interval_, gradient_steps_;
-  int n_step_;
 };
 
 // Rows of one gradient step.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/policy_keys.h"
 
+#include "train/state_noise_keys.h"
+
 namespace stampede {
 namespace {
 
@@ -14,6 +16,10 @@ ContinuousPolicy continuous_policy(const Config& config) {
   return name == "multi_categorical" ? ContinuousPolicy::kMultiCategorical : ContinuousPolicy::kGaussian;
 }
 
+Precision fused_precision(const Config& config) {
+  return config.has("precision") && config.text("precision") == "bf16" ? Precision::kBf16 : Precision::kFp32;
+}
+
 }  // namespace
 
 KeyList collector_keys() {
@@ -22,7 +28,7 @@ KeyList collector_keys() {
        .type = kChoice,
        .default_text = "fp32",
        .choices = "fp32|bf16",
-       .help = "of the fused rollout's policy; learning is fp32"},
+       .help = "of the fused rollout's policy, and of fused updates of ppo and a2c; other learning is fp32"},
   };
   append(keys, fused_keys());
   return keys;
@@ -74,7 +80,7 @@ KeyList actor_critic_keys() {
        .default_text = "0",
        .min = -20,
        .max = 5,
-       .help = "initial log standard deviation of continuous actions"},
+       .help = "initial log standard deviation of continuous actions; with sde where features are -1 or 1"},
       {.name = "action_bins",
        .type = kInteger,
        .default_text = "11",
@@ -95,15 +101,16 @@ ActorCriticConfig actor_critic_config(const Config& config) {
           .continuous = continuous_policy(config),
           .initial_log_sigma = static_cast<float>(config.real("log_sigma")),
           .action_bins = static_cast<int>(config.integer("action_bins")),
+          .state_noise =
+              config.has("sde") ? state_noise_config(config, config.integer("rollout_steps")) : StateNoiseConfig{},
           .normalize_observations = config.flag("normalize_observations"),
           .normalize_rewards = config.flag("normalize_rewards"),
           .optimizer = config.has("optimizer") ? optimizer_config(config) : OptimizerConfig{},
-          .fused = config.has("fused") ? fused_use(config) : FusedUse::kAuto};
+          .fused = config.has("fused") ? fused_use(config) : FusedUse::kAuto,
+          .precision = fused_precision(config)};
 }
 
-CollectorOptions collector_options(const Config& config) {
-  return {fused_use(config), config.text("precision") == "bf16" ? Precision::kBf16 : Precision::kFp32};
-}
+CollectorOptions collector_options(const Config& config) { return {fused_use(config), fused_precision(config)}; }
 
 std::int64_t rollout_rows(const Config& config) { return config.integer("num_envs") * config.integer("rollout_steps"); }
 

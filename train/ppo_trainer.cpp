@@ -5,6 +5,7 @@
 #include "kernels/readback.h"
 #include "train/policy_keys.h"
 #include "train/rollout_trainer.h"
+#include "train/state_noise_keys.h"
 
 namespace stampede {
 namespace {
@@ -133,6 +134,7 @@ KeyList ppo_keys() {
   KeyList keys = rollout_keys();
   append(keys, kKeys);
   append(keys, actor_critic_keys());
+  append(keys, state_noise_keys());
   return keys;
 }
 

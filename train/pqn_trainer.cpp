@@ -5,6 +5,7 @@
 #include "kernels/buffer.h"
 #include "train/collecting_trainer.h"
 #include "train/env_blocks.h"
+#include "train/epsilon_keys.h"
 #include "train/shared_keys.h"
 #include "train/value_rollout.h"
 
@@ -71,7 +72,7 @@ class PqnTrainer final : public CollectingTrainer {
     setup.values.bootstraps = true;
     setup.values.bootstrap = config_.bootstrap;
     setup.values.exploration.final_epsilons = pqn_->final_epsilons().data();
-    setup.values.exploration.start = epsilon_at(0).start;
+    setup.values.exploration.start = static_cast<float>(epsilon_.start);
     if (pqn_->target_parameters().size() > 0) setup.target = pqn_->target_parameters().data;
     rollout_ = make_value_rollout(collector_options_, stream_, *env_, setup);
   }
@@ -122,13 +123,8 @@ class PqnTrainer final : public CollectingTrainer {
   }
   std::uint32_t* head_records() const { return ring_->records(ring_->slot(ring_->head())); }
 
-  // Shared by environments without final values of their own, which go the same part of the way to theirs.
-  Epsilon epsilon_at(std::int64_t row) const {
-    const double shared = epsilon_.at(row * environments_), way = epsilon_.end - epsilon_.start;
-    const double progress =
-        epsilon_.kind == ScheduleKind::kConstant || way == 0.0 ? 1.0 : (shared - epsilon_.start) / way;
-    return {static_cast<float>(shared), pqn_->final_epsilons().data(), static_cast<float>(epsilon_.start),
-            static_cast<float>(progress)};
+  Epsilon epsilon_of_row(std::int64_t row) const {
+    return epsilon_at(epsilon_, row * environments_, pqn_->final_epsilons().data());
   }
 
   void collect() {
@@ -138,10 +134,8 @@ class PqnTrainer final : public CollectingTrainer {
     }
     ring_->begin_rollout(stream_);
     if (rollout_) {
-      rollout_->collect(stream_, *ring_, shape_.rows, pqn_->network().parameters(), chosen, [this](std::int64_t row) {
-        const Epsilon epsilon = epsilon_at(row);
-        return FusedExploration::Row{.epsilon = epsilon.shared, .progress = epsilon.progress};
-      });
+      rollout_->collect(stream_, *ring_, shape_.rows, pqn_->network().parameters(), chosen,
+                        [this](std::int64_t row) { return FusedExploration::row_of(epsilon_of_row(row), 0.0f); });
     } else {
       collect_stepwise(chosen);
     }
@@ -156,7 +150,7 @@ class PqnTrainer final : public CollectingTrainer {
         const std::int64_t row = first + t;
         if (t > 0 || !chosen) {
           pqn_->act(stream, {ring_->obs(t), ring_->records(t), ring_->extra(t), begin, end,
-                             static_cast<std::uint64_t>(row), worker, epsilon_at(row)});
+                             static_cast<std::uint64_t>(row), worker, epsilon_of_row(row)});
         }
         if (t == shape_.rows) break;
         env_->step(stream, begin, end, {ring_->records(t), ring_->obs(t + 1), static_cast<std::uint64_t>(row)});
@@ -212,21 +206,10 @@ KeyList pqn_keys() {
        .default_text = "squared",
        .choices = "huber|squared",
        .help = "of the temporal-difference error"},
-      {.name = "epsilon_ends",
-       .type = kRealList,
-       .default_text = "[]",
-       .min = 0,
-       .max = 1,
-       .help = "final epsilons that environments draw from; [] = epsilon_end for all"},
-      {.name = "epsilon_shares",
-       .type = kRealList,
-       .default_text = "[]",
-       .min = 0,
-       .max = 1e9,
-       .help = "how often each of epsilon_ends is drawn; [] = equally"},
   };
   KeyList keys(std::begin(kKeys), std::end(kKeys));
-  for (const KeyList& group : {fused_keys(), epsilon_keys(), optimizer_keys(), network_keys()}) append(keys, group);
+  for (const KeyList& group : {fused_keys(), epsilon_keys(), final_epsilon_keys(), optimizer_keys(), network_keys()})
+    append(keys, group);
   set_default(keys, "max_grad_norm", "10");
   set_default(keys, "activation", "relu");
   set_default(keys, "layer_norm", "true");

@@ -4,6 +4,7 @@
 #include "agents/reinforce.h"
 #include "train/policy_keys.h"
 #include "train/rollout_trainer.h"
+#include "train/state_noise_keys.h"
 
 namespace stampede {
 namespace {
@@ -71,6 +72,7 @@ KeyList reinforce_keys() {
   KeyList keys(std::begin(kKeys), std::end(kKeys));
   append(keys, collector_keys());
   append(keys, actor_critic_keys());
+  append(keys, state_noise_keys());
   return keys;
 }
 

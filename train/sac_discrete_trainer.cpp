@@ -38,7 +38,7 @@ class SacDiscreteTrainer final : public OffPolicyTrainer {
   OffPolicyActorCritic& agent() const override { return *sac_; }
 
   void take_agent_metrics(TrainerMetrics& metrics) override {
-    const SacDiscreteMetrics m = sac_->take_metrics(stream_);
+    const SoftMetrics m = sac_->take_metrics(stream_);
     report(m, {{"losses/policy_loss", m.policy_loss}, {"losses/entropy", m.entropy}, {"losses/alpha", m.alpha}},
            metrics);
   }

@@ -3,6 +3,7 @@
 
 #include "agents/sac.h"
 #include "train/off_policy_trainer.h"
+#include "train/state_noise_keys.h"
 #include "train/temperature_keys.h"
 
 namespace stampede {
@@ -15,6 +16,8 @@ SacConfig sac_config(const Config& config, const Space& action) {
   // Haarnoja et al. 2018b, appendix D: -dim(A).
   sac.temperature = temperature_config(config, -static_cast<double>(action.size));
   sac.noise = noise_config(config);
+  sac.state_noise = state_noise_config(config, config.integer("train_interval"));
+  sac.initial_log_sigma = static_cast<float>(config.real("log_sigma"));
   return sac;
 }
 
@@ -39,7 +42,7 @@ class SacTrainer final : public OffPolicyTrainer {
   OffPolicyActorCritic& agent() const override { return *sac_; }
 
   void take_agent_metrics(TrainerMetrics& metrics) override {
-    const SacMetrics m = sac_->take_metrics(stream_);
+    const SoftMetrics m = sac_->take_metrics(stream_);
     report(m,
            {{"losses/policy_loss", m.policy_loss},
             {"losses/entropy", m.entropy},
@@ -72,8 +75,15 @@ KeyList sac_keys() {
        .type = kFlag,
        .default_text = "false",
        .help = "a separate V(s) with a target instead of target critics (Haarnoja et al. 2018a)"},
+      {.name = "log_sigma",
+       .default_text = "-2",
+       .min = -20,
+       .max = 2,
+       .help = "sde: initial log standard deviation, before tanh, where features are 1"},
   };
-  for (const KeyList& group : {temperature_keys(), noise_keys(), off_policy_keys()}) append(keys, group);
+  for (const KeyList& group : {temperature_keys(), noise_keys(), state_noise_keys(), off_policy_keys()}) {
+    append(keys, group);
+  }
   return keys;
 }
 

@@ -19,19 +19,21 @@ int column_in(const FusedTower& tower, int column) {
 
 }  // namespace
 
-bool FusedPolicyUpdate::fits(const NetworkSpec& spec, const PolicyLayout& layout) {
+bool FusedPolicyUpdate::fits(const NetworkSpec& spec, const PolicyLayout& layout, Precision precision) {
   const std::vector<FusedTower> towers = fused_towers(spec);
   if (towers.empty() || towers.size() > kMostPolicyTowers) return false;
   if (!layout.action.is_discrete() && layout.continuous != ContinuousPolicy::kGaussian) return false;
-  if (log_sigmas(layout) > kMostActionFields) return false;
+  if (log_sigmas(layout) > kMostActionFields || spec.features().size > 0) return false;
+  if (precision == Precision::kBf16 && towers[0].inputs > kBf16Inputs) return false;
   const FusedTower& actor = towers[0];
   return column_in(actor, layout.policy_column) >= 0 && actor.outputs + log_sigmas(layout) <= kNarrowColumns;
 }
 
 FusedPolicyUpdate::FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
                                      const ObservationNormalizer& observations, View<double> metric_totals, int updates,
-                                     Arena& arena, int most_blocks)
-    : optimizer_(network.optimizer()),
+                                     Precision precision, Arena& arena, int most_blocks)
+    : precision_(precision),
+      optimizer_(network.optimizer()),
       blocks_(network.optimizer_blocks()),
       metric_totals_(metric_totals),
       parts_(arena.take<MomentPart>(static_cast<std::size_t>(updates) * kMomentParts)) {

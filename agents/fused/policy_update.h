@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "agents/fused/fused_use.h"
 #include "agents/fused/policy_update_blocks.h"
 #include "agents/normalizer.h"
 #include "agents/trainable_network.h"
@@ -14,14 +15,14 @@ namespace stampede {
 class FusedPolicyUpdate {
  public:
   // Whether networks of this spec and a policy of this layout can be updated this way: hidden layers of 64 and 64 or
-  // 128 and 128, at most 8 inputs and outputs of a tower (log sigmas included), categorical or Gaussian.
-  static bool fits(const NetworkSpec& spec, const PolicyLayout& layout);
+  // 128 and 128, at most 8 inputs (kBf16: 7) and outputs of a tower (log sigmas included), categorical or Gaussian.
+  static bool fits(const NetworkSpec& spec, const PolicyLayout& layout, Precision precision = Precision::kFp32);
 
-  // A network and layout that fit. updates: most updates between two calls of measure(). Batches are shared by at most
-  // most_blocks blocks, fewer than fused_blocks() in tests.
+  // A network and layout that fit the precision. updates: most updates between two calls of measure(). Batches are
+  // shared by at most most_blocks blocks, fewer than fused_blocks() in tests.
   FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
-                    const ObservationNormalizer& observations, View<double> metric_totals, int updates, Arena& arena,
-                    int most_blocks = kMostBlocks);
+                    const ObservationNormalizer& observations, View<double> metric_totals, int updates,
+                    Precision precision, Arena& arena, int most_blocks = kMostBlocks);
 
   // Moments of the minibatches of `epochs` epochs, for the updates that follow: one launch. Stream-ordered, CUDA only.
   void measure(const Stream& stream, const RingView& ring, const RolloutRows& rows, int epochs, int minibatches);
@@ -35,6 +36,9 @@ class FusedPolicyUpdate {
   };
   void update(const Stream& stream, const RingView& ring, const Request& request) const;
 
+  // Of forward pass and gradients. Loss, sums, parameters and optimiser are fp32 in either.
+  Precision precision() const { return precision_; }
+
   // measure() and update() with launches of any kind: tests run them under an emulator.
   template <class Launch>
   void launch_moments(const Launch& launch, const RingView& ring, const RolloutRows& rows, int epochs, int minibatches);
@@ -43,7 +47,10 @@ class FusedPolicyUpdate {
 
  private:
   PolicyUpdateBatch batch(const RingView& ring, const Request& request) const;
+  template <class Shape, class Launch>
+  void launch_shape(const Launch& launch, const RingView& ring, const Request& request) const;
 
+  Precision precision_;
   OptimizerConfig optimizer_;
   OptimizerBlocks blocks_;
   PolicyUpdateSetup setup_;
@@ -65,13 +72,19 @@ void FusedPolicyUpdate::launch_moments(const Launch& launch, const RingView& rin
 
 template <class Launch>
 void FusedPolicyUpdate::launch_update(const Launch& launch, const RingView& ring, const Request& request) const {
-  const PolicyMetricsFinish finish{metric_totals_.data, request.target_kl};
-  const PolicyUpdateBatch rows = batch(ring, request);
-  if (setup_.towers[0].tower.width == 64) {
-    launch_policy_update<TowerShape<64>>(setup_, rows, blocks_, optimizer_, request.learning_rate, finish, launch);
-  } else {
-    launch_policy_update<TowerShape<128>>(setup_, rows, blocks_, optimizer_, request.learning_rate, finish, launch);
+  const bool narrow = setup_.towers[0].tower.width == 64;
+  if (precision_ == Precision::kBf16) {
+    return narrow ? launch_shape<Bf16TowerShape<64>>(launch, ring, request)
+                  : launch_shape<Bf16TowerShape<128>>(launch, ring, request);
   }
+  return narrow ? launch_shape<TowerShape<64>>(launch, ring, request)
+                : launch_shape<TowerShape<128>>(launch, ring, request);
+}
+
+template <class Shape, class Launch>
+void FusedPolicyUpdate::launch_shape(const Launch& launch, const RingView& ring, const Request& request) const {
+  const PolicyMetricsFinish finish{metric_totals_.data, request.target_kl};
+  launch_policy_update<Shape>(setup_, batch(ring, request), blocks_, optimizer_, request.learning_rate, finish, launch);
 }
 #endif
 

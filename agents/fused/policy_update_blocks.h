@@ -3,6 +3,7 @@
 // the optimiser's step; before the first one the moments of all batches.
 #pragma once
 
+#include "agents/fused/bf16_tower_gradient_blocks.h"
 #include "agents/fused/combine_blocks.h"
 #include "agents/fused/tile_metrics_blocks.h"
 #include "agents/fused/tower_gradient_blocks.h"
@@ -158,6 +159,8 @@ struct PolicyGradientKernel {
   static constexpr int kMetrics = PolicyRowMetrics::kSize;
   using Metrics = TileMetrics<Shape, kMetrics>;
   static constexpr std::size_t kSharedBytes = (TowerMemory<Shape>::kFloats + kMetrics * Shape::kRows) * sizeof(float);
+  // Of sm_90, which keeps 1 KiB of each block; two more are enough for what is static here.
+  static_assert((kSharedBytes + 3 * 1024) * Shape::kBlocksPerProcessor <= 228 * 1024);
 
   // What a narrow row carries behind its columns: of the inputs kValid and the action, of the outputs a PolicySample.
   static constexpr int kValidField = 0, kActionField = 1;
@@ -171,8 +174,7 @@ struct PolicyGradientKernel {
     const Metrics metrics{shared + TowerMemory<Shape>::kFloats, sums};
     const int slots = setup.partials.slots, block = static_cast<int>(blockIdx.x);
     const PolicyTower& part = setup.towers[block < slots ? 0 : 1];
-    load_weights<Shape>(part.tower, setup.parameters, memory);
-    clear_unused_inputs<Shape>(part.tower, memory);
+    load_weights(part.tower, setup.parameters, memory);
     sum_moments(moments);
     TowerGradient<Shape> gradient(memory);
     metrics.clear();
@@ -180,7 +182,7 @@ struct PolicyGradientKernel {
     for (; tile * Shape::kRows < batch.size; tile += slots) {
       load_row(tile * Shape::kRows, part.tower.inputs, memory);
       __syncthreads();
-      forward_tower<Shape>(part.tower, memory);
+      forward_tower(part.tower, memory);
       differentiate_row(part, moments[0], memory, metrics.rows);
       __syncthreads();
       metrics.add_tile();
@@ -211,16 +213,18 @@ struct PolicyGradientKernel {
   DEVICE void load_row(int first, int inputs, const TowerMemory<Shape>& memory) const {
     const int r = thread_index();
     if (r >= Shape::kRows) return;
-    float* const x = memory.x + r * Shape::kNarrowPitch;
     const bool inside = first + r < batch.size;
     const auto place = static_cast<std::uint32_t>(inside ? batch.begin + first + r : batch.begin);
     const std::size_t index = batch.permuted ? batch.permutation(place) : place;
     const RingView& ring = batch.ring;
     const float* const obs = reinterpret_cast<const float*>(ring.obs) + index * static_cast<std::size_t>(inputs);
-    for (int k = 0; k < inputs; ++k) {
-      const float value = setup.mean ? normalized_observation(obs[k], setup.mean[k], setup.inverse[k]) : obs[k];
-      x[k] = inside ? value : 0.0f;
+    float x[kNarrowColumns] = {};
+    UNROLL
+    for (int k = 0; k < kNarrowColumns; ++k) {
+      if (k >= inputs || !inside) continue;
+      x[k] = setup.mean ? normalized_observation(obs[k], setup.mean[k], setup.inverse[k]) : obs[k];
     }
+    memory.store_inputs(r, x);
     const float* const extra = ring.extra + index * static_cast<std::size_t>(ring.shape.extra_size);
     store4(memory.output_fields(r), {{extra[RolloutExtra::kLogProb], extra[RolloutExtra::kValue],
                                       extra[RolloutExtra::kAdvantage], extra[RolloutExtra::kReturn]}});

@@ -52,6 +52,25 @@ struct TowerShape {
   static constexpr int kNarrowPitch = kNarrowColumns + 4;
 };
 
+// The same on tensor cores: a warp takes sixteen rows through the layers, and of the hidden weight gradient it owns
+// half the rows and a quarter of the columns.
+template <int kHidden>
+struct Bf16TowerShape {
+  static_assert(kHidden == 64 || kHidden == 128);
+  static constexpr int kWidth = kHidden;
+  static constexpr int kRows = 128;  // of a tile
+  static constexpr int kThreads = 256;
+  static constexpr int kBlocksPerProcessor = kHidden == 64 ? 2 : 1;
+
+  static constexpr int kTiles = kWidth / 16;         // of hidden units
+  static constexpr int kGradientTiles = kTiles / 2;  // 16 rows, or 8 columns, of a warp's share
+
+  // Padding, so that eight neighbouring rows of 16 bytes lie in different banks.
+  static constexpr int kPitch = kWidth / 2 + 4;            // words of a row of hidden units
+  static constexpr int kInputPitch = kNarrowColumns + 4;   // words of a row of inputs, or of outputs' derivatives
+  static constexpr int kNarrowPitch = kNarrowColumns + 4;  // floats of a row of outputs
+};
+
 inline constexpr int kMostBlocks = TowerShape<64>::kBlocks;
 inline int fused_blocks(int width) { return width == 64 ? TowerShape<64>::kBlocks : TowerShape<128>::kBlocks; }
 

@@ -22,13 +22,14 @@ DEVICE int thread_index() {
 #ifdef __CUDA_ARCH__
   int index;
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+  __builtin_assume(index >= 0);  // divisions by powers of two are shifts
   return index;
 #else
   return static_cast<int>(threadIdx.x);
 #endif
 }
 
-// A tower's weights and a tile's rows in shared memory.
+// A tower's weights and a tile's rows in shared memory. Specialised where products run on tensor cores.
 template <class Shape>
 struct TowerMemory {
   static constexpr int kWide = Shape::kRows * Shape::kPitch, kNarrow = Shape::kRows * Shape::kNarrowPitch;
@@ -55,6 +56,12 @@ struct TowerMemory {
         h1(y + kNarrow),
         h2(h1 + kWide),
         bias(h2 + kWide) {}
+
+  DEVICE void store_inputs(int row, const float (&inputs)[kNarrowColumns]) const {
+    float* const to = x + row * Shape::kNarrowPitch;
+    store4(to, {{inputs[0], inputs[1], inputs[2], inputs[3]}});
+    store4(to + 4, {{inputs[4], inputs[5], inputs[6], inputs[7]}});
+  }
 
   // What the padding of narrow rows carries, four floats each.
   DEVICE float* input_fields(int row) const { return x + row * Shape::kNarrowPitch + kNarrowColumns; }

@@ -71,7 +71,7 @@ struct TowerGradient {
     constexpr int kCount = Shape::kRows / Shape::kSplits;
     const HiddenPlace place;
 #ifdef __CUDACC__
-#pragma unroll 1
+#pragma unroll 4
 #endif
     for (int r = place.split * kCount; r < (place.split + 1) * kCount; ++r) {
       const float* const left = x + r * Shape::kPitch + place.row;
@@ -94,7 +94,7 @@ struct TowerGradient {
     const int first = thread_index() / Shape::kWidth * kCount;
     float total = 0.0f;
 #ifdef __CUDACC__
-#pragma unroll 1
+#pragma unroll 4
 #endif
     for (int r = first; r < first + kCount; ++r) {
       const float value = wide[r * Shape::kPitch + unit];

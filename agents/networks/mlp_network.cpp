@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agents/networks/gemm_activation.h"
+#include "kernels/columns.h"
 #include "kernels/error.h"
 #include "kernels/gemm.h"
 
@@ -149,6 +150,11 @@ LinearBackwardData MlpNetwork::data_shape(std::size_t layer, int rows) const {
           .accumulate = first && layer + 1 < layers.size() && layers.back().tower != layers[layer].tower};
 }
 
+ColumnRange MlpNetwork::feature_columns(std::size_t layer, int rows) const {
+  const int stride = spec().layers()[layer].out_stride;
+  return {.rows = rows, .columns = stride, .hidden_stride = stride, .output_stride = spec().output_stride()};
+}
+
 void MlpNetwork::plan(int rows, bool with_gradient) const {
   for (std::size_t l = 0; l < places_.size(); ++l) {
     if (places_[l].first && spec().one_hot()) continue;
@@ -205,6 +211,7 @@ void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkI
       linear_forward(stream, op);
     }
     if (layer.normalized()) normalize(stream, parameters, l, rows, keep, workspace, y);
+    if (shows_features(l)) copy_columns(stream, feature_columns(l, rows), y, outputs + spec().features().column);
     x = y;
   }
 }
@@ -254,6 +261,10 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
     } else {
       linear_backward_data(stream, data);
     }
+    if (!place.first && shows_features(l - 1)) {
+      add_through_activation(stream, feature_columns(l - 1, rows), gemm_activation(layers[l - 1].activation),
+                             d_outputs + spec().features().column, data.x, data.dx);
+    }
     dy = data.dx;
     if (!place.first && layers[l - 1].normalized()) {
       differentiate_norm(stream, parameters, l - 1, rows, workspace, data.dx, gradients);
@@ -297,6 +308,7 @@ void MlpNetwork::forward_tangent(const Stream& stream, const float* parameters, 
       linear_tangent(stream, op);
     }
     if (layer.layer_norm) move_norm(stream, parameters, direction, l, rows, workspace, op.dy);
+    if (shows_features(l)) copy_columns(stream, feature_columns(l, rows), op.dy, tangents + spec().features().column);
     x = y;
     dx = {op.dy, op.dy_stride};
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agents/networks/network.h"
+#include "kernels/columns.h"
 #include "kernels/cublas_products.h"
 
 namespace stampede {
@@ -43,6 +44,10 @@ class MlpNetwork final : public Network {
   LinearForward forward_shape(std::size_t layer, int rows) const;
   LinearBackwardWeights weights_shape(std::size_t layer, int rows) const;
   LinearBackwardData data_shape(std::size_t layer, int rows) const;
+
+  // Whether output rows end with this layer's, and between which rows these are moved.
+  bool shows_features(std::size_t layer) const { return static_cast<int>(layer) == spec().features().layer; }
+  ColumnRange feature_columns(std::size_t layer, int rows) const;
 
   // With a library: the choice of its algorithms, and its part of a workspace, which lies behind the rest.
   void plan(int rows, bool with_gradient) const;

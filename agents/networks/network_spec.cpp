@@ -34,6 +34,15 @@ void check_unique(const std::vector<TensorLayout>& tensors, const std::vector<He
   }
 }
 
+void fill_tensor(const TensorLayout& tensor, float value, float* parameters) {
+  for (int r = 0; r < tensor.rows; ++r) {
+    float* const row = parameters + tensor.offset + static_cast<std::size_t>(r) * tensor.row_stride;
+    for (int c = 0; c < std::max(tensor.columns, 1); ++c) {
+      row[static_cast<std::size_t>(c) * tensor.column_stride] = value;
+    }
+  }
+}
+
 }  // namespace
 
 NetworkSpec::NetworkSpec(int input_size, bool one_hot, std::vector<TowerSpec> towers, std::vector<VectorSpec> vectors,
@@ -47,13 +56,19 @@ NetworkSpec::NetworkSpec(int input_size, bool one_hot, std::vector<TowerSpec> to
   check_size(input_size, "the input");
   if (towers.empty()) throw UsageError("network: no tower of layers is given");
   for (int t = 0; t < tower_count_; ++t) add_tower(towers[static_cast<std::size_t>(t)], t);
-  for (const VectorSpec& vector : vectors_) {
-    check_size(vector.size, "vector '" + vector.name + "'");
-    vector_offsets_.push_back(parameter_count_);
-    tensors_.push_back({vector.name, parameter_count_, vector.size, 0, 1, 1, 0.0f, vector.initial});
-    parameter_count_ += static_cast<std::size_t>(padded(vector.size));
-  }
+  features_.column = output_stride_;
+  output_stride_ += padded(features_.size);
+  for (const VectorSpec& vector : vectors_) add_vector(vector);
   check_unique(tensors_, heads_);
+}
+
+void NetworkSpec::add_vector(const VectorSpec& vector) {
+  check_size(vector.size, "vector '" + vector.name + "'");
+  vector_offsets_.push_back(parameter_count_);
+  const int stride = vector.columns > 0 ? padded(vector.columns) : 1;
+  tensors_.push_back({vector.name, parameter_count_, vector.size, vector.columns, static_cast<std::size_t>(stride), 1,
+                      0.0f, vector.initial});
+  parameter_count_ += static_cast<std::size_t>(padded(vector.size * stride));
 }
 
 void NetworkSpec::add_tower(const TowerSpec& tower, int index) {
@@ -88,6 +103,7 @@ void NetworkSpec::add_tower(const TowerSpec& tower, int index) {
     }
     in = layer.out;
   }
+  if (tower.features) add_features(tower);
   LayerLayout last;
   last.name = tower.name + ".heads";
   last.tower = index;
@@ -110,6 +126,12 @@ void NetworkSpec::add_tower(const TowerSpec& tower, int index) {
     tensors_.push_back({name + ".weight", layer.weight + column, head.size, layer.in, 1, stride, head.gain});
     tensors_.push_back({name + ".bias", layer.bias + column, head.size, 0, 1, 1, 0.0f});
   }
+}
+
+void NetworkSpec::add_features(const TowerSpec& tower) {
+  if (tower.hidden.empty()) throw UsageError("network: tower '" + tower.name + "' has no hidden layer to show");
+  if (features_.layer >= 0) throw UsageError("network: two towers show their features");
+  features_ = {static_cast<int>(layers_.size()) - 1, 0, tower.hidden.back()};
 }
 
 void NetworkSpec::add_layer(LayerLayout layer) {
@@ -162,11 +184,13 @@ void NetworkSpec::initialize(std::uint64_t seed, float* parameters) const {
   int fan_in = 1;
   for (std::size_t t = 0; t < tensors_.size(); ++t) {
     const TensorLayout& tensor = tensors_[t];
+    if (tensor.initial) {
+      fill_tensor(tensor, *tensor.initial, parameters);
+      continue;
+    }
     const bool weight = tensor.columns > 0;
     if (weight) fan_in = tensor.columns;
-    if (tensor.initial) {
-      std::fill_n(parameters + tensor.offset, tensor.rows, *tensor.initial);
-    } else if (initialization_ == Initialization::kKaimingUniform) {
+    if (initialization_ == Initialization::kKaimingUniform) {
       initialize_uniform(tensor, seed, t, 1.0 / std::sqrt(static_cast<double>(fan_in)), parameters);
     } else if (weight) {
       initialize_orthogonal(tensor, seed, t, static_cast<double>(tensor.gain), parameters);

@@ -31,6 +31,7 @@ struct TowerSpec {
   std::vector<HeadSpec> heads;
   bool layer_norm = false;  // of every hidden layer, before its activation
   bool batch_norm = false;  // the same by batch; not both
+  bool features = false;    // output rows end with what its last hidden layer gives; of one tower at most
 };
 
 // What a run chooses of its networks; which towers and heads there are, the algorithm knows.
@@ -46,11 +47,13 @@ struct NetworkShape {
   }
 };
 
-// A free vector of parameters that no layer reads, such as the state-independent log sigma of a Gaussian policy.
+// Free parameters that no layer reads, such as the state-independent log sigma of a Gaussian policy: a vector [size],
+// or with columns a matrix [size, columns], whose rows are padded to 16 floats.
 struct VectorSpec {
   std::string name;
   int size = 1;
   float initial = 0.0f;
+  int columns = 0;
 };
 
 // One linear layer: y = activation(x W + b), or with normalisation y = activation(norm(x W + b) * gain + bias).
@@ -86,6 +89,13 @@ struct HeadLayout {
   float gain = 1.0f;
 };
 
+// Where a tower's features stand: columns [column, column + size) of an output row.
+struct FeatureLayout {
+  int layer = -1;  // the hidden layer whose outputs they are; -1: no tower shows features
+  int column = 0;
+  int size = 0;
+};
+
 // A named tensor as a checkpoint shows it: [rows, columns] (columns = 0 for a vector), element (r, c) at
 // offset + r * row_stride + c * column_stride.
 struct TensorLayout {
@@ -100,7 +110,8 @@ struct TensorLayout {
 class NetworkSpec {
  public:
   // input_size: features per row, or the number of classes when one_hot. Throws UsageError for an empty tower list,
-  // sizes outside [1, 65536], repeated names or two normalisations of one tower.
+  // sizes outside [1, 65536], repeated names, two normalisations of one tower, features of two towers or of one
+  // without hidden layers.
   NetworkSpec(int input_size, bool one_hot, std::vector<TowerSpec> towers, std::vector<VectorSpec> vectors = {},
               Initialization initialization = Initialization::kOrthogonal);
 
@@ -108,7 +119,7 @@ class NetworkSpec {
   // Floats per input row: input_size rounded up to 16. One-hot inputs are int32 class indices instead.
   int input_stride() const { return input_stride_; }
   bool one_hot() const { return one_hot_; }
-  // Floats per output row: the towers' last layers side by side, each rounded up to 16.
+  // Floats per output row: the towers' last layers side by side, then features, each rounded up to 16.
   int output_stride() const { return output_stride_; }
   std::size_t parameter_count() const { return parameter_count_; }  // with padding; a multiple of 16
   std::size_t logical_parameter_count() const;
@@ -118,6 +129,7 @@ class NetworkSpec {
   bool has_batch_norm() const;
   const HeadLayout& head(std::string_view name) const;  // throws RuntimeError for an unknown name
   const std::vector<HeadLayout>& heads() const { return heads_; }
+  const FeatureLayout& features() const { return features_; }
   std::size_t vector_offset(std::string_view name) const;
   const std::vector<TensorLayout>& tensors() const { return tensors_; }
 
@@ -129,6 +141,8 @@ class NetworkSpec {
  private:
   void add_tower(const TowerSpec& tower, int index);
   void add_layer(LayerLayout layer);
+  void add_features(const TowerSpec& tower);
+  void add_vector(const VectorSpec& vector);
 
   int input_size_, input_stride_;
   bool one_hot_;
@@ -138,6 +152,7 @@ class NetworkSpec {
   Initialization initialization_;
   std::vector<LayerLayout> layers_;
   std::vector<HeadLayout> heads_;
+  FeatureLayout features_;
   std::vector<VectorSpec> vectors_;
   std::vector<std::size_t> vector_offsets_;
   std::vector<TensorLayout> tensors_;

@@ -61,6 +61,11 @@ at::Tensor output_view(const NetworkSpec& spec, const LayerLayout& layer, const 
   return outputs.view(static_cast<std::size_t>(column), {rows, layer.out}, {spec.output_stride(), 1});
 }
 
+at::Tensor feature_view(const NetworkSpec& spec, const Block& outputs, int rows) {
+  const FeatureLayout& features = spec.features();
+  return outputs.view(static_cast<std::size_t>(features.column), {rows, features.size}, {spec.output_stride(), 1});
+}
+
 at::Tensor activated(const at::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::kTanh:
@@ -141,14 +146,15 @@ class TowerModule : public torch::nn::Module {
   }
 
   // x: float rows [rows, in], or int32 classes [rows]. keep: batch normalisation by the batch's own statistics, which
-  // are remembered.
-  at::Tensor forward(at::Tensor x, bool keep) {
+  // are remembered. features: unless null gets what the last hidden layer gives.
+  at::Tensor forward(at::Tensor x, bool keep, at::Tensor* features) {
     for (std::size_t l = 0; l < linears_.size(); ++l) {
       const bool classes = x.scalar_type() == at::kInt;
       x = classes ? at::embedding(linears_[l]->weight.t(), x) + linears_[l]->bias : linears_[l]->forward(x);
       if (norms_[l]) x = norms_[l]->forward(x);
       if (batch_norms_[l]) x = normalize_batch(x, l, keep);
       x = activated(x, layouts_[l].activation);
+      if (features != nullptr && l + 2 == linears_.size()) *features = x;
     }
     return x;
   }
@@ -201,6 +207,8 @@ class BoundTowers {
                    [t](const auto& l) { return l.tower == t; });
       towers_.push_back(std::make_shared<TowerModule>(std::move(tower)));
     }
+    const int shown = spec.features().layer;
+    if (shown >= 0) feature_tower_ = layers[static_cast<std::size_t>(shown)].tower;
   }
 
   void bind(const Block& parameters) {
@@ -209,9 +217,14 @@ class BoundTowers {
     parameters_ = parameters.data;
   }
 
+  // Of every tower, then features where one shows them.
   std::vector<at::Tensor> forward(const at::Tensor& x, bool keep) const {
     std::vector<at::Tensor> outputs;
-    for (const auto& tower : towers_) outputs.push_back(tower->forward(x, keep));
+    at::Tensor features;
+    for (std::size_t t = 0; t < towers_.size(); ++t) {
+      outputs.push_back(towers_[t]->forward(x, keep, static_cast<int>(t) == feature_tower_ ? &features : nullptr));
+    }
+    if (features.defined()) outputs.push_back(features);
     return outputs;
   }
 
@@ -219,7 +232,7 @@ class BoundTowers {
     for (const auto& tower : towers_) tower->update_statistics(rows, parameters);
   }
 
-  // Each tower's logical columns of a block [rows, output_stride].
+  // What forward() gives as logical columns of a block [rows, output_stride].
   std::vector<at::Tensor> output_views(const NetworkSpec& spec, const Block& block, int rows) const {
     std::vector<at::Tensor> views;
     int column = 0;
@@ -227,6 +240,7 @@ class BoundTowers {
       views.push_back(output_view(spec, tower->heads(), block, rows, column));
       column += tower->heads().out_stride;
     }
+    if (feature_tower_ >= 0) views.push_back(feature_view(spec, block, rows));
     return views;
   }
 
@@ -248,6 +262,7 @@ class BoundTowers {
  private:
   std::vector<std::shared_ptr<TowerModule>> towers_;
   const float* parameters_ = nullptr;
+  int feature_tower_ = -1;
 };
 
 at::Tensor input_tensor(const NetworkSpec& spec, NetworkInput input, int rows, at::Device device) {
@@ -414,6 +429,7 @@ void TorchNetwork::forward_tangent(const Stream& stream, const float* parameters
       if (layer.layer_norm) std::tie(x, dx) = normalized_with_tangent(x, dx, layer, from, along);
       x = activated(x, layer.activation);
       dx = times_derivative(dx, x, layer.activation);
+      if (static_cast<int>(l) == spec().features().layer) feature_view(spec(), on.block(tangents), rows).copy_(dx);
       if (l + 1 < layers.size() && layers[l + 1].tower == layer.tower) continue;
       output_view(spec(), layer, on.block(tangents), rows, column).copy_(dx);
       column += layer.out_stride;

@@ -58,6 +58,7 @@ PROTOCOL = [
     ("quality", "td3", "Pendulum-v1", 20_000, -180.0, 8),
     ("quality", "ddpg", "Pendulum-v1", 20_000, -180.0, 8),
     ("quality", "sac", "MountainCarContinuous-v0", 50_000, 90.0, 8),
+    ("quality", "sac preset=sde", "MountainCarContinuous-v0", 50_000, 90.0, 8),
     ("quality", "td3", "MountainCarContinuous-v0", 100_000, 90.0, 8),
     ("quality", "ddpg", "MountainCarContinuous-v0", 100_000, 90.0, 8),
     ("quality", "sac_discrete", "CartPole-v1", 50_000, 475.0, 8),

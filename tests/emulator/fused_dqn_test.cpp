@@ -206,7 +206,7 @@ TEST(FusedDqn, IsTheStepwiseUpdate) {
 TEST(FusedDqn, ActsAsStepwise) {
   for (const DqnCase& setup : all_cases()) {
     for (const Exploration& exploration :
-         {Exploration{}, Exploration{.epsilon = 0.4f}, Exploration{.epsilon = 0.1f, .temperature = 0.5f}}) {
+         {Exploration{}, Exploration{.epsilon = {0.4f}}, Exploration{.epsilon = {0.1f}, .temperature = 0.5f}}) {
       FusedDqnRig rig(setup);
       const std::vector<std::uint32_t> expected = rig.act_stepwise(exploration);
       for (const Schedule& schedule : some_schedules()) {

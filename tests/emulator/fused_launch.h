@@ -29,7 +29,7 @@ struct EmulatedLaunch {
 };
 
 inline std::vector<simt::Schedule> some_schedules() {
-  return {{simt::Order::kForward, 0}, {simt::Order::kReverse, 0}, {simt::Order::kRandom, 1}};
+  return {{simt::Order::kForward, 0}, {simt::Order::kReverse, 0}, {simt::Order::kRandom, 1}, {simt::Order::kWarps, 0}};
 }
 
 // Parameters and moments.

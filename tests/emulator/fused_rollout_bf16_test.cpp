@@ -62,7 +62,7 @@ TEST(Bf16, TheWarpsProductIsAMatrixProduct) {
 constexpr float kBound = 0.008f;
 
 template <class E>
-void expect_close(const FusedCase& c, int rollouts, std::size_t pairs, const Schedule& schedule) {
+void expect_close(const RolloutCase& c, int rollouts, std::size_t pairs, const Schedule& schedule) {
   SCOPED_TRACE(std::string(E::specs[0].id) + " " + c.name() + " " + schedule.name());
   RolloutSide<E, Bf16Policy<E>> fused(c);
   RolloutSide<E> stepwise(c);
@@ -96,7 +96,7 @@ TEST(FusedRolloutBf16, EveryShapeIsCloseToFp32) {
   for (const std::vector<int>& hidden : std::vector<std::vector<int>>{{128, 128}, {32, 64}, {128, 8}}) {
     for (const bool shared_torso : {true, false}) {
       for (const Activation activation : {Activation::kTanh, Activation::kRelu}) {
-        const FusedCase c{33, 3, hidden, activation, shared_torso};
+        const RolloutCase c{33, 3, hidden, activation, shared_torso};
         expect_close<CartPole>(c, 1, 1, {simt::Order::kRandom, 2});
         expect_close<FrozenLake>(c, 1, 2, {simt::Order::kReverse, 0});
       }
@@ -105,7 +105,7 @@ TEST(FusedRolloutBf16, EveryShapeIsCloseToFp32) {
 }
 
 TEST(FusedRolloutBf16, NoScheduleChangesABit) {
-  const FusedCase c{.environments = 97, .steps = 4, .shared_torso = false, .normalize_observations = true};
+  const RolloutCase c{.environments = 97, .steps = 4, .shared_torso = false, .normalize_observations = true};
   RolloutSide<Acrobot, Bf16Policy<Acrobot>> first(c);
   const RolloutResult expected = first.collect_fused(1, kForward);
   for (const Schedule& schedule : simt::all_schedules()) {

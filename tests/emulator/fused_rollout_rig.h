@@ -11,13 +11,13 @@
 #include "agents/networks/mlp_network.h"
 #include "sim/registry.h"
 #include "tests/emulator/guarded_array.h"
+#include "tests/emulator/rollout_launch.h"
 #include "train/collector.h"
 #include "train/fused/fp32_policy_blocks.h"
-#include "train/fused/rollout_blocks.h"
 
 namespace stampede {
 
-struct FusedCase {
+struct RolloutCase {
   int environments = 33, steps = 4;
   std::vector<int> hidden = {64, 64};
   Activation activation = Activation::kTanh;
@@ -45,7 +45,7 @@ struct RolloutResult {
 template <class E, class Policy = Fp32Policy<E>>
 class RolloutSide {
  public:
-  explicit RolloutSide(const FusedCase& c)
+  explicit RolloutSide(const RolloutCase& c)
       : case_(c), entry_(builtin_environments().find(E::specs[0].id)), arena_(Device{}) {
     build();
     arena_.allocate("test");
@@ -71,11 +71,7 @@ class RolloutSide {
     const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(),
                                           {fused_network(*agent_)},
                                           rows(obs.data(), records.data(), extra.data())};
-    // A device of this shared memory and one multiprocessor holds as many pairs of warps as asked for.
-    const auto weights = static_cast<std::size_t>(kernel.policy.weight_size()) * sizeof(float);
-    const auto warp = static_cast<std::size_t>(kernel.policy.warp_size()) * sizeof(float);
-    const FusedLaunch shape = fused_launch(weights, warp, case_.environments, {weights + pairs * 2 * warp, 1});
-    simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { kernel(); });
+    launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);
     copy_back(extra.values(), ring_->extra_values().data);
@@ -94,6 +90,10 @@ class RolloutSide {
     ring_->advance(case_.steps);
     return result(words(ring_->obs_bytes()), words(ring_->record_words()), floats(ring_->extra_values()));
   }
+
+  ActorCritic& agent() { return *agent_; }
+  TrajectoryRing& ring() { return *ring_; }
+  const Stream& stream() const { return stream_; }
 
   void restate() { agent_->restate(stream_, ring_->view()); }
 
@@ -215,7 +215,7 @@ class RolloutSide {
             env_->episodes().drain(stream_, nullptr)};
   }
 
-  FusedCase case_;
+  RolloutCase case_;
   EnvEntry entry_;
   Stream stream_ = Stream::cpu();
   Arena arena_;

@@ -34,7 +34,7 @@ std::vector<Episode> kept(const std::vector<Episode>& episodes) {
 }
 
 template <class E>
-void expect_equal(const FusedCase& c, int rollouts, std::size_t pairs, const Schedule& schedule) {
+void expect_equal(const RolloutCase& c, int rollouts, std::size_t pairs, const Schedule& schedule) {
   SCOPED_TRACE(std::string(E::specs[0].id) + " " + c.name() + " " + schedule.name());
   RolloutSide<E> stepwise(c), fused(c);
   for (int r = 0; r < rollouts; ++r) {
@@ -59,7 +59,7 @@ TEST(FusedRollout, EveryShapeHasTheBitsOfTheStepwisePath) {
   for (const std::vector<int>& hidden : std::vector<std::vector<int>>{{128, 128}, {32, 32}, {128, 64}, {8, 120}}) {
     for (const bool shared_torso : {true, false}) {
       for (const Activation activation : {Activation::kTanh, Activation::kRelu, Activation::kLinear}) {
-        const FusedCase c{33, 3, hidden, activation, shared_torso};
+        const RolloutCase c{33, 3, hidden, activation, shared_torso};
         expect_equal<CartPole>(c, 1, 1, {simt::Order::kRandom, 2});
         expect_equal<FrozenLake>(c, 1, 2, {simt::Order::kReverse, 0});
       }
@@ -78,7 +78,7 @@ TEST(FusedRollout, OddNumbersOfEnvironmentsAndSteps) {
 
 TEST(FusedRollout, LongRolloutsEndAndRestartEpisodes) {
   // Random CartPole episodes last about 20 steps; the limit cuts off what lasts longer.
-  const FusedCase c{.environments = 40, .steps = 100, .parameters = {{"theta_threshold", "0.3"}}};
+  const RolloutCase c{.environments = 40, .steps = 100, .parameters = {{"theta_threshold", "0.3"}}};
   expect_equal<CartPole>(c, 3, 2, {simt::Order::kRandom, 3});
   RolloutSide<CartPole> side(c);
   EXPECT_GT(side.collect_fused(2, kForward).episodes.size(), 60u);
@@ -98,7 +98,7 @@ TEST(FusedRollout, NoScheduleChangesABit) {
 }
 
 TEST(RemovedBarriers, OfFusedRollouts) {
-  const FusedCase c{.environments = 65, .steps = 3, .hidden = {128, 128}, .shared_torso = false};
+  const RolloutCase c{.environments = 65, .steps = 3, .hidden = {128, 128}, .shared_torso = false};
   const auto launch = [&](const Schedule& schedule) {
     return RolloutSide<CartPole>(c).collect_fused(2, schedule).extra;
   };

@@ -43,6 +43,7 @@ struct FusedCase {
   OptimizerConfig optimizer{.epsilon = 1e-5f, .max_norm = 0.5f};
   float target_kl = 0.0f;
   int blocks = kMostBlocks;
+  Precision precision = Precision::kFp32;  // of the fused update
 };
 
 class FusedUpdateRig {
@@ -145,7 +146,7 @@ class FusedUpdateRig {
     }
     totals_ = arena_.take<double>(PolicyRowMetrics::kSize);
     fused_.emplace(fused_agent_->network(), fused_agent_->layout(), fused_agent_->observation_normalizer(), totals_,
-                   kEpochs * case_.minibatches, arena_, case_.blocks);
+                   kEpochs * case_.minibatches, case_.precision, arena_, case_.blocks);
     batch_ = RolloutBatch::take(shape_, case_.action, case_.rows, arena_);
     parts_ = arena_.take<MomentPart>(kMomentParts);
     moments_ = arena_.take<MinibatchMoments>(1);

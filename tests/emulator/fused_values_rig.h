@@ -16,9 +16,9 @@
 #include "agents/pqn.h"
 #include "sim/registry.h"
 #include "tests/emulator/guarded_array.h"
+#include "tests/emulator/rollout_launch.h"
 #include "train/fused/bf16_policy_blocks.h"
 #include "train/fused/fp32_policy_blocks.h"
-#include "train/fused/rollout_blocks.h"
 #include "train/value_rollout.h"
 
 namespace stampede {
@@ -133,10 +133,7 @@ class ValueSide {
     part.records = records.data();
     part.extra = extra_size_ > 0 ? reinterpret_cast<float*>(extra.data()) : nullptr;
     const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), {network}, part};
-    const auto weights = static_cast<std::size_t>(kernel.policy.weight_size()) * sizeof(float);
-    const auto warp = static_cast<std::size_t>(kernel.policy.warp_size()) * sizeof(float);
-    const FusedLaunch shape = fused_launch(weights, warp, case_.environments, {weights + pairs * 2 * warp, 1});
-    simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { kernel(); });
+    launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);
     copy_back(extra.values(), ring_->extra_values().data);
@@ -158,24 +155,20 @@ class DqnSide final : public ValueSide<E, Policy> {
     dqn_->network().load(this->stream_, random_parameters(dqn_->network().spec(), 11).data());
   }
 
-  // Epsilon, its spread and the temperature of a row.
-  static FusedExploration::Row exploration(std::int64_t row) {
-    return {0.05f + 0.05f * static_cast<float>(row % 5), row % 3 == 0 ? 2.0f : 0.0f, row % 4 == 1 ? 0.4f : 0.0f};
+  // Some rows with final epsilons where the configuration has them.
+  Exploration exploration(std::int64_t row) {
+    const float shared = 0.05f + 0.05f * static_cast<float>(row % 5), *const own = dqn_->final_epsilons().data();
+    return {{shared, row % 3 == 0 ? own : nullptr, kStart, 0.25f * static_cast<float>(row % 4)},
+            row % 4 == 1 ? 0.4f : 0.0f};
   }
 
   ActedRows act_stepwise(int rows) {
     for (int t = 0; t < rows; ++t) {
       const std::int64_t row = this->ring_->head();
       const int slot = this->ring_->slot(row);
-      const FusedExploration::Row now = exploration(row);
       dqn_->prepare_acting(this->stream_, static_cast<std::uint64_t>(row));
-      dqn_->act(this->stream_, {this->ring_->obs(slot),
-                                this->ring_->records(slot),
-                                0,
-                                this->case_.environments,
-                                static_cast<std::uint64_t>(row),
-                                0,
-                                {now.epsilon, now.spread, this->case_.environments, now.temperature}});
+      dqn_->act(this->stream_, {this->ring_->obs(slot), this->ring_->records(slot), 0, this->case_.environments,
+                                static_cast<std::uint64_t>(row), 0, exploration(row)});
       this->step_environments(slot, this->ring_->slot(row + 1), row);
       this->ring_->advance();
     }
@@ -184,8 +177,14 @@ class DqnSide final : public ValueSide<E, Policy> {
   ActedRows act_fused(int rows, std::size_t pairs, const simt::Schedule& schedule) {
     ValueRolloutSetup setup{dqn_->network(), dqn_->seed(), this->action_};
     setup.values.dueling = config_.dueling;
+    setup.values.exploration.final_epsilons = dqn_->final_epsilons().data();
+    setup.values.exploration.start = kStart;
+    const auto row_of = [this](std::int64_t row) {
+      const Exploration now = exploration(row);
+      return FusedExploration::row_of(now.epsilon, now.temperature);
+    };
     dqn_->prepare_acting(this->stream_, static_cast<std::uint64_t>(this->ring_->head()));
-    ActedRows acted = this->collect_fused(setup, rows, dqn_->acting_parameters(), false, &exploration, pairs, schedule);
+    ActedRows acted = this->collect_fused(setup, rows, dqn_->acting_parameters(), false, row_of, pairs, schedule);
     this->ring_->advance(rows);
     return acted;
   }
@@ -199,6 +198,8 @@ class DqnSide final : public ValueSide<E, Policy> {
   }
 
  private:
+  static constexpr float kStart = 0.8f;  // of the way to final epsilons
+
   void build() override {
     ValueSide<E, Policy>::build();
     const auto network = std::make_shared<MlpNetwork>(Dqn::network_spec(config_, this->observation_, this->action_));
@@ -250,10 +251,7 @@ class PqnSide final : public ValueSide<E, Fp32Policy<E>> {
     if (config_.target_interval > 0) setup.target = pqn_->target_parameters().data;
     const ActedRows acted = this->collect_fused(
         setup, this->case_.ring_rows, pqn_->network().parameters(), chosen,
-        [this](std::int64_t row) {
-          return FusedExploration::Row{.epsilon = epsilon(row).shared, .progress = epsilon(row).progress};
-        },
-        pairs, schedule);
+        [this](std::int64_t row) { return FusedExploration::row_of(epsilon(row), 0.0f); }, pairs, schedule);
     this->ring_->advance(this->case_.ring_rows);
     return acted;
   }

@@ -84,6 +84,9 @@ TEST(FusedValues, EveryBootstrapWithAndWithoutATargetNetwork) {
 TEST(FusedValues, FinalEpsilonsOfTheEnvironmentsOwn) {
   const PqnConfig config{.target_interval = 3, .epsilon_ends = {0.1, 0.01, 0.5}};
   expect_equal_pqn<Acrobot>({.environments = 40, .ring_rows = 3}, config, 2, 1, kRandom);
+  DqnConfig dqn;
+  dqn.epsilon_ends = {0.1, 0.9};
+  expect_equal_dqn<CartPole>({.environments = 40}, dqn, {3, 4}, 1, kReverse);
 }
 
 TEST(FusedValues, EveryNetworkShape) {

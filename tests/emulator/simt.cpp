@@ -177,7 +177,8 @@ void Block::execute(unsigned index) {
 
 void Block::choose_turns() {
   std::iota(turns_.begin(), turns_.end(), 0u);
-  if (schedule_.order == Order::kReverse) std::reverse(turns_.begin(), turns_.end());
+  if (schedule_.order == Order::kReverse || schedule_.order == Order::kWarps)
+    std::reverse(turns_.begin(), turns_.end());
   if (schedule_.order == Order::kRandom) std::shuffle(turns_.begin(), turns_.end(), random_);
 }
 
@@ -186,6 +187,7 @@ void Block::run_turns() {
   for (const unsigned t : turns_) {
     Thread& thread = *threads_[t];
     if (thread.state != State::kReady) continue;
+    if (schedule_.order == Order::kWarps && anyone && t / 32 != current_ / 32) break;
     if (schedule_.order == Order::kRandom && anyone && random_() % 2 == 0) continue;  // others run ahead of this one
     anyone = true;
     current_ = t;
@@ -315,11 +317,12 @@ void Block::wait(State state, std::uint32_t mask, const Location& where) {
 
 std::string Schedule::name() const {
   if (order == Order::kForward) return "forward";
+  if (order == Order::kWarps) return "warp by warp";
   return order == Order::kReverse ? "reverse" : "random " + std::to_string(seed);
 }
 
 std::vector<Schedule> all_schedules() {
-  return {{Order::kForward, 0}, {Order::kReverse, 0}, {Order::kRandom, 1}, {Order::kRandom, 2}, {Order::kRandom, 3}};
+  return {{Order::kForward, 0}, {Order::kReverse, 0}, {Order::kRandom, 1}, {Order::kRandom, 2}, {Order::kWarps, 0}};
 }
 
 void run(unsigned grid, unsigned block, std::size_t shared_bytes, Schedule schedule,
@@ -384,6 +387,12 @@ const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Loca
   active().thread().published = word;
   active().wait(State::kAtWarpBarrier, present(mask), where);
   return active().thread().received;
+}
+
+const std::uint64_t* matrix_rows(const void* row, const Location& where) {
+  const auto address = reinterpret_cast<std::uintptr_t>(row);
+  if (address % 16 != 0) throw Error("a row of a matrix is not aligned to 16 bytes, at " + describe(where));
+  return exchange(0xffffffffu, address, where);
 }
 
 }  // namespace detail

@@ -29,9 +29,10 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Order { kForward, kReverse, kRandom };
+enum class Order { kForward, kReverse, kRandom, kWarps };
 
-// In which order blocks and threads get their turns. A random schedule also lets some threads run ahead of others.
+// In which order blocks and threads get their turns. A random schedule also lets some threads run ahead of others; with
+// kWarps a warp runs until all of it waits for others, the last warp first.
 struct Schedule {
   Order order = Order::kForward;
   std::uint64_t seed = 0;
@@ -39,7 +40,7 @@ struct Schedule {
   std::string name() const;
 };
 
-// Forward, reverse and three random ones: a kernel is correct only if all of them give the same bits.
+// Forward, reverse, two random ones and warp by warp: a kernel is correct only if all of them give the same bits.
 std::vector<Schedule> all_schedules();
 
 // Calls kernel() once for each of grid x block threads. Throws Error; the kernel's own exceptions pass through.
@@ -70,6 +71,8 @@ const std::uint64_t* exchange(std::uint32_t mask, std::uint64_t word, const Loca
 // The mask restricted to the lanes that this warp has.
 std::uint32_t present(std::uint32_t mask);
 void require_lane(std::uint32_t mask, unsigned lane, const Location& where);
+// The addresses that the lanes of a warp pass to a load of matrices; Error where one is not aligned to 16 bytes.
+const std::uint64_t* matrix_rows(const void* row, const Location& where);
 
 template <class T>
 std::uint64_t to_word(T value) {
@@ -84,6 +87,12 @@ T from_word(std::uint64_t word) {
   T value;
   std::memcpy(&value, &word, sizeof value);
   return value;
+}
+
+inline std::uint32_t half_word(std::uint64_t address, unsigned place) {
+  std::uint16_t half;
+  std::memcpy(&half, reinterpret_cast<const char*>(address) + 2 * place, sizeof half);
+  return half;
 }
 
 }  // namespace detail
@@ -191,6 +200,27 @@ inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], std::uint32
       const float left = bf16(words[upper][row % 8 * 4 + holder], 2 * (row / 8) + k % 2);
       d[e] += left * bf16(words[2][column * 4 + holder], 2 * upper + k % 2);
     }
+  }
+}
+
+// Loads of matrices, as kernels/mma.h has them.
+inline void load_matrices(std::uint32_t (&d)[4], const std::uint32_t* row,
+                          simt::Location where = simt::Location::current()) {
+  const std::uint64_t* rows = simt::detail::matrix_rows(row, where);
+  const unsigned group = threadIdx.x % 32 / 4, pair = threadIdx.x % 4 * 2;
+  for (unsigned m = 0; m < 4; ++m) {
+    const std::uint64_t address = rows[8 * m + group];
+    d[m] = simt::detail::half_word(address, pair) | simt::detail::half_word(address, pair + 1) << 16;
+  }
+}
+
+inline void load_transposed(std::uint32_t (&d)[4], const std::uint32_t* row,
+                            simt::Location where = simt::Location::current()) {
+  const std::uint64_t* rows = simt::detail::matrix_rows(row, where);
+  const unsigned group = threadIdx.x % 32 / 4, pair = threadIdx.x % 4 * 2;
+  for (unsigned m = 0; m < 4; ++m) {
+    const std::uint64_t* first = rows + 8 * m + pair;
+    d[m] = simt::detail::half_word(first[0], group) | simt::detail::half_word(first[1], group) << 16;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/emulator/guarded_array.h"
@@ -107,6 +108,30 @@ std::vector<int> neighbours(const Schedule& schedule) {
     p[threadIdx.x] = lanes[threadIdx.x ^ 1];
   });
   return out.values();
+}
+
+// Where warps keep pace, a late read looks as if a barrier stood before it.
+struct LateReadKernel {
+  int* found;
+
+  void operator()() const {
+    SHARED_ARRAY(int, mine, 2);
+    const unsigned warp = threadIdx.x / 32;
+    mine[warp] = 1;
+    for (int pause = 0; pause < 9; ++pause) __syncwarp();
+    found[threadIdx.x] = mine[1 - warp];
+  }
+};
+
+TEST(SimtEmulator, AWarpThatRunsAheadMissesWhatOthersHaveYetToWrite) {
+  const auto reads = [](simt::Order order) {
+    std::vector<int> found(64);
+    simt::run(1, 64, 0, {order, 1}, LateReadKernel{found.data()});
+    return std::count(found.begin(), found.end(), 1);
+  };
+  EXPECT_EQ(reads(simt::Order::kForward), 64);
+  EXPECT_EQ(reads(simt::Order::kReverse), 64);
+  EXPECT_EQ(reads(simt::Order::kWarps), 32);
 }
 
 TEST(SimtEmulator, MissingWarpBarrierShowsAsPoison) {

@@ -62,6 +62,9 @@ TEST(Learning, PpoSwingsThePendulumUp) {
                   {"total_steps", "100000"}};
   EXPECT_LT(return_after("ppo", "Pendulum-v1", 1024, keys), -700.0);
   EXPECT_GT(return_after("ppo", "Pendulum-v1", 100'000, keys), -400.0);
+  Keys state_noise = keys;
+  state_noise.insert(state_noise.end(), {{"sde", "true"}, {"sde_interval", "8"}, {"seed", "1001"}});
+  EXPECT_GT(return_after("ppo", "Pendulum-v1", 100'000, state_noise), -400.0);
 }
 
 TEST(Learning, A2cBalancesCartPole) {

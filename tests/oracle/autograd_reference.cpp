@@ -53,7 +53,7 @@ at::Tensor linear(const NamedTensors& p, const std::string& name, const at::Tens
   return at::addmm(p.at(name + ".bias"), x, p.at(name + ".weight").t());
 }
 
-// The outputs of every head, by its column.
+// The outputs of every head and shown features, by their columns.
 std::map<int, at::Tensor> head_outputs(const NetworkSpec& spec, const NamedTensors& p, const at::Tensor& input) {
   std::map<int, at::Tensor> outputs;
   at::Tensor x = input;
@@ -70,6 +70,7 @@ std::map<int, at::Tensor> head_outputs(const NetworkSpec& spec, const NamedTenso
                            1e-5, false);
       }
       x = activated(x, layer.activation);
+      if (static_cast<int>(l) == spec.features().layer) outputs[spec.features().column] = x;
       continue;
     }
     for (const HeadLayout& head : spec.heads()) {

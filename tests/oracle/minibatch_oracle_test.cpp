@@ -103,10 +103,14 @@ Derivatives native_derivatives(const Minibatches& minibatch, const std::vector<P
   const std::size_t cut = rows / 3;  // two tiles of different sizes
   for (const auto& [begin, end] : {std::pair{std::size_t{0}, cut}, std::pair{cut, rows}}) {
     const auto size = static_cast<int>(end - begin);
-    ppo_tile_loss(
-        Stream::cpu(2), cases[0].config, layout, minibatch.batch(), &minibatch.moments(),
-        {&outputs[begin * kStride], &d.d_outputs[begin * kStride],
-         action.is_discrete() ? nullptr : &d.d_log_sigma[begin * 16], metrics.data(), static_cast<int>(begin), size});
+    ppo_tile_loss(Stream::cpu(2), cases[0].config, layout, minibatch.batch(), &minibatch.moments(),
+                  {&outputs[begin * kStride],
+                   {cases[0].log_sigma.data(), 0},
+                   &d.d_outputs[begin * kStride],
+                   action.is_discrete() ? nullptr : &d.d_log_sigma[begin * 16],
+                   metrics.data(),
+                   static_cast<int>(begin),
+                   size});
     for (int r = 0; r < size; ++r) d.count += metrics[static_cast<std::size_t>(PolicyRowMetrics::kCount * size + r)];
   }
   return d;

@@ -61,9 +61,17 @@ struct Shape {
   NetworkSpec spec;
 };
 
+// With the last hidden layer beside the heads, and a free matrix.
+Shape showing(std::string name, int inputs, bool one_hot, TowerSpec first, const TowerSpec& second) {
+  first.features = true;
+  const int features = first.hidden.back();
+  return {std::move(name), {inputs, one_hot, {std::move(first), second}, {{"log_sigma", features, -0.5f, 3}}}};
+}
+
 std::vector<Shape> shapes() {
   using enum Activation;
   const HeadSpec policy{"policy", 3, 0.01f}, value{"value", 1, 1.0f}, q{"q", 17, 1.0f};
+  const TowerSpec critic{"critic", {31}, kTanh, {value}};
   return {
       {"separate tanh", {4, false, {{"actor", {64, 64}, kTanh, {policy}}, {"critic", {64, 64}, kTanh, {value}}}}},
       {"shared relu",
@@ -78,6 +86,9 @@ std::vector<Shape> shapes() {
       {"norm one-hot", {31, true, {{"q", {33, 16}, kRelu, {q}, true}}}},
       {"norm linear", {5, false, {{"q", {3}, kLinear, {q}, true}}}},
       {"one-hot towers", {500, true, {{"actor", {64}, kTanh, {policy}}, {"critic", {}, kTanh, {value}}}}},
+      showing("features tanh", 4, false, {"actor", {64, 33}, kTanh, {policy}}, critic),
+      showing("features norm relu", 5, false, {"actor", {17}, kRelu, {policy}, true}, critic),
+      showing("features one-hot", 31, true, {"actor", {64}, kRelu, {policy}}, critic),
   };
 }
 
@@ -88,6 +99,8 @@ std::vector<Shape> batch_normalised_shapes() {
     actor.batch_norm = true;
     shapes.push_back({"batch norm", {4, false, {actor, {"critic", {31}, Activation::kTanh, {{"value", 1, 1.0f}}}}}});
     shapes.push_back({"batch norm, classes", {31, true, {actor}}});
+    actor.features = true;
+    shapes.push_back({"batch norm, features", {5, false, {actor}}});
   }
   return shapes;
 }

@@ -50,11 +50,13 @@ NetworkCase::NetworkCase(NetworkSpec network_spec, int row_count)
     for (std::size_t c = 0; c < static_cast<std::size_t>(spec.input_size()) && !spec.one_hot(); ++c) {
       features.data()[row * static_cast<std::size_t>(spec.input_stride()) + c] = random_value(5, row * 1000 + c);
     }
-    for (const HeadLayout& head : spec.heads()) {
-      for (auto c = static_cast<std::size_t>(head.column); c < static_cast<std::size_t>(head.column + head.size); ++c) {
+    const auto fill = [&](int column, int size) {
+      for (auto c = static_cast<std::size_t>(column); c < static_cast<std::size_t>(column + size); ++c) {
         d_outputs.data()[row * static_cast<std::size_t>(spec.output_stride()) + c] = random_value(6, row * 1000 + c);
       }
-    }
+    };
+    for (const HeadLayout& head : spec.heads()) fill(head.column, head.size);
+    fill(spec.features().column, spec.features().size);
   }
 }
 

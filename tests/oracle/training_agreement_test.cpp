@@ -87,6 +87,9 @@ TEST(TrainingAgreement, PpoEndsInTheSameParameters) {
   expect_agreement({"ppo", "CartPole-v1", shared, 5});
   expect_agreement({"ppo", "Pendulum-v1", common, 5});
   expect_agreement({"ppo", "FrozenLake-v1", common, 5});
+  Settings state_noise = common;
+  state_noise.insert(state_noise.end(), {{"sde", "true"}, {"sde_learn_features", "true"}});
+  expect_agreement({"ppo", "Pendulum-v1", state_noise, 5});
 }
 
 TEST(TrainingAgreement, DqnEndsInTheSameParameters) {

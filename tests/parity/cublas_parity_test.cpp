@@ -10,25 +10,13 @@
 
 #include "agents/networks/mlp_network.h"
 #include "kernels/cublas_products.h"
-#include "kernels/error.h"
-#include "kernels/graph.h"
+#include "tests/parity/cuda_library.h"
 #include "tests/unit/network_run.h"
-#include "tests/unit/small_run.h"
 
 namespace stampede {
 namespace {
 
-// Why these tests cannot run here, or an empty string.
-std::string missing() {
-  const std::string reason = cuda_unavailable_reason();
-  if (!reason.empty()) return reason;
-  try {
-    load_cublas_lt();
-  } catch (const RuntimeError& error) {
-    return error.what();
-  }
-  return "";
-}
+std::string missing() { return missing_on_cuda(load_cublas_lt); }
 
 NetworkSpec spec_of(Activation activation, std::vector<int> hidden) {
   return {17, false, {{"q", hidden, activation, {{"value", 6, 1.0f}}}, {"v", {256}, activation, {{"v", 1, 1.0f}}}}};
@@ -57,29 +45,21 @@ TEST(CublasParity, WideNetworks) {
   }
 }
 
-StateBytes train(const std::string& algorithm, bool graphs, const std::string& gemm = "cublas",
-                 const std::string& hidden = "256,256") {
-  const Stream stream = Stream::cuda();
-  const Keys keys{{"device", "cuda"}, {"gemm", gemm}, {"hidden", hidden}, {"activation", "relu"}, {"fused", "false"}};
-  TrainingRun run = small_run(find_algorithm(algorithm), stream, keys);
-  Graph graph(stream, graphs);
-  for (int k = 0; k < 30; ++k) graph.run([&] { run.iterate(1); });
-  EXPECT_EQ(graph.nodes() > 0, graphs);
-  return run.state();
+Keys keys_of(const char* gemm, const char* hidden) {
+  return {{"device", "cuda"}, {"gemm", gemm}, {"hidden", hidden}, {"activation", "relu"}, {"fused", "false"}};
 }
 
 TEST(CublasParity, GraphsChangeNoBit) {
   if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
-  for (const char* algorithm : {"ppo", "dqn", "sac"}) {
-    EXPECT_EQ(differing_entries(train(algorithm, false), train(algorithm, true)), std::vector<std::string>{})
-        << algorithm;
-  }
+  expect_graphs_change_no_bit(keys_of("cublas", "256,256"));
 }
 
 TEST(CublasParity, AutoMeansWideNetworks) {
   if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
   const auto same = [](const char* gemm, const char* other, const char* hidden) {
-    return differing_entries(train("ppo", false, gemm, hidden), train("ppo", false, other, hidden)).empty();
+    return differing_entries(train_on_cuda("ppo", keys_of(gemm, hidden), false),
+                             train_on_cuda("ppo", keys_of(other, hidden), false))
+        .empty();
   };
   EXPECT_TRUE(same("auto", "cublas", "256,256"));
   EXPECT_FALSE(same("auto", "native", "256,256"));

@@ -82,6 +82,46 @@ TEST(FusedParity, PpoLearnsAsOnACpu) {
   compare_ppo("Gaussian", 64, false, Space::box<1>({-2}, {2}));
 }
 
+// The gradient of a whole rollout: updates on tensor cores are fused, so on a CPU both are fp32.
+TEST(FusedParity, PpoInBf16HasTheGradientOfACpu) {
+  for (const int width : {64, 128}) {
+    PpoConfig config;
+    config.epochs = config.minibatches = 1;
+    config.actor_critic.network.hidden = {width, width};
+    config.actor_critic.precision = Precision::kBf16;
+    const Space action = Space::discrete(2), observation = Space::box<3>({-2, -2, -2}, {2, 2, 2});
+    const auto network =
+        std::make_shared<MlpNetwork>(ActorCritic::network_spec(config.actor_critic, observation, action));
+    const RingShape shape = shape_of(RolloutExtra::size(false, 1));
+    const auto gradient = [&](const Stream& stream) {
+      const RandomRing random(stream, shape);
+      return parameters_after<Ppo>(
+          stream,
+          [&](Arena& arena) {
+            return std::make_unique<Ppo>(config, action, network, shape, stream.threads(), kEnvironments, 9, stream,
+                                         arena);
+          },
+          [&](Ppo& ppo) {
+            const bool low = ppo.actor_critic().learning_precision() == Precision::kBf16;
+            EXPECT_EQ(low, stream.is_cuda());
+            ppo.learn(stream, random.ring(), {1e-3f, 0.2f, 0.01f, 0});
+            return ppo.actor_critic().network().gradient_block(1);
+          });
+    };
+    const std::vector<float> expected = gradient(Stream::cpu(1));
+    for (const Stream& stream : streams_to_compare()) {
+      const std::vector<float> got = gradient(stream);
+      double error = 0.0, norm = 0.0;
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        const double e = static_cast<double>(expected[i]), apart = static_cast<double>(got[i]) - e;
+        error += apart * apart;
+        norm += e * e;
+      }
+      EXPECT_LT(std::sqrt(error / norm), 0.03) << width;  // as under the emulator
+    }
+  }
+}
+
 void compare_dqn(const char* what, DqnConfig config) {
   config.batch_size = 300;
   config.optimizer.epsilon = 1e-5f;  // steps of gradients that are nothing but rounding stay small

@@ -14,6 +14,7 @@
 #include "agents/policy_steps.h"
 #include "agents/pqn_steps.h"
 #include "agents/rollout_batch.h"
+#include "agents/state_noise.h"
 #include "replay/prioritized_sampler.h"
 #include "replay/returns.h"
 #include "replay/uniform_sampler.h"
@@ -214,10 +215,17 @@ TEST(LearnerParity, ChosenActions) {
       const DeviceArray<float> extra(stream, n * 8);
       const DeviceArray<std::uint32_t> records(stream, n * 4);
       const Space space = continuous ? Space::box<2>({-1.0f, -2.0f}, {1.0f, 2.0f}) : Space::discrete(5);
-      choose_actions(
-          stream, {space, 16, 0, 6, continuous ? sigma.data() : nullptr},
-          {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(space.size), 0, environments},
-          {1, 2, Purpose::kAction}, ActionMode::kSample);
+      choose_actions(stream, {space, 16, 0, 6, continuous ? sigma.data() : nullptr},
+                     {outputs.data(),
+                      {sigma.data(), 0},
+                      nullptr,
+                      records.data(),
+                      extra.data(),
+                      8,
+                      RecordLayout::for_action_size(space.size),
+                      0,
+                      environments},
+                     {1, 2, Purpose::kAction}, ActionMode::kSample);
       std::vector<float> all = extra.values();
       for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
       return all;
@@ -234,15 +242,51 @@ TEST(LearnerParity, ActionsOfEveryContinuousDistribution) {
       const DeviceArray<float> extra(stream, n * 8);
       const DeviceArray<std::uint32_t> records(stream, n * 4);
       const PolicyLayout layout{Space::box<2>({-1.0f, -2.0f}, {1.0f, 2.0f}), 16, 0, 15, nullptr, policy, -0.5f, 5};
-      choose_actions(
-          stream, layout,
-          {outputs.data(), records.data(), extra.data(), 8, RecordLayout::for_action_size(2), 0, environments},
-          {1, 2, Purpose::kAction}, ActionMode::kSample);
+      choose_actions(stream, layout,
+                     {outputs.data(),
+                      {},
+                      nullptr,
+                      records.data(),
+                      extra.data(),
+                      8,
+                      RecordLayout::for_action_size(2),
+                      0,
+                      environments},
+                     {1, 2, Purpose::kAction}, ActionMode::kSample);
       std::vector<float> all = extra.values();
       for (const std::uint32_t word : records.values()) all.push_back(bits_float(word));
       return all;
     });
   }
+}
+
+TEST(LearnerParity, StateDependentNoise) {
+  expect_parity([](const Stream& stream, int environments) {
+    constexpr int kFeatures = 33, kActions = 3;
+    TowerSpec tower{"actor", {kFeatures}, Activation::kTanh, {{"policy", kActions, 1.0f}}};
+    tower.features = true;
+    const NetworkSpec spec(3, false, {tower}, {{StateNoise::kName, kFeatures, 0.0f, kActions}});
+    const StateNoise noise({true, 5, false}, spec, kActions);
+    const auto n = static_cast<std::size_t>(environments);
+    std::vector<float> rows = noise_block(n * static_cast<std::size_t>(spec.output_stride()), 7);
+    for (std::size_t i = 0; i < rows.size(); ++i) {  // padding of features
+      const int column = static_cast<int>(i % static_cast<std::size_t>(spec.output_stride()));
+      if (column >= spec.features().column + kFeatures) rows[i] = 0.0f;
+    }
+    const DeviceArray<float> outputs(stream, rows), network(stream, noise_block(spec.parameter_count(), 8));
+    Arena arena(stream.device());
+    noise.take_acting(environments, arena);
+    arena.allocate("test");
+    const StateNoise::Scratch scratch = noise.take_acting(environments, arena);
+    noise.measure(stream, network.data(), outputs.data(), environments, scratch);
+    noise.draw(stream, outputs.data(), 2, environments, 9, 12, scratch);
+    std::vector<float> all = to_host(stream, View<float>{scratch.log_sigma, {n * 16}});
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::vector<float> row = to_host(stream, View<float>{scratch.noise + i * 16, {kActions}});
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    return all;
+  });
 }
 
 TEST(LearnerParity, EpsilonGreedyActions) {

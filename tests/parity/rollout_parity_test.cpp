@@ -25,11 +25,13 @@ struct Rollout {
 // Environments, a ring and an agent on a stream's device.
 class Rig {
  public:
-  Rig(const EnvEntry& entry, const Stream& stream, int environments, bool shared_torso)
+  Rig(const EnvEntry& entry, const Stream& stream, int environments, bool shared_torso,
+      Precision precision = Precision::kFp32)
       : entry_(entry),
         stream_(stream),
         environments_(environments),
         shared_torso_(shared_torso),
+        precision_(precision),
         arena_(stream.device()) {
     build();
     arena_.allocate("test");
@@ -39,7 +41,7 @@ class Rig {
   }
 
   Rollout collect(FusedUse use) {
-    const auto collector = make_collector({.fused = use}, stream_, *env_, *agent_);
+    const auto collector = make_collector({.fused = use, .precision = precision_}, stream_, *env_, *agent_);
     for (int rollout = 0; rollout < 2; ++rollout) {
       ring_->begin_rollout(stream_);
       collector->collect(stream_, *env_, *agent_, *ring_);
@@ -47,6 +49,16 @@ class Rig {
     }
     return {to_host(stream_, ring_->obs_bytes()), to_host(stream_, ring_->record_words()),
             to_host(stream_, ring_->extra_values()), to_host(stream_, env_->checkpoint_bytes())};
+  }
+
+  // What an update on the whole rollout says of it. CUDA only.
+  PolicyMetrics learn() {
+    const RingView ring = ring_->view();
+    agent_->begin_update(stream_, ring, 0.99f);
+    agent_->fused()->measure(stream_, ring, {{}, false, environments_ * kRows}, 1, 1);
+    agent_->fused()->update(stream_, ring,
+                            {0, 0, AdvantageScaling::kNone, FusedPolicyLoss(PpoLossConfig{}), 0.0f, 1e-3f});
+    return agent_->read_metrics(stream_);
   }
 
  private:
@@ -61,10 +73,11 @@ class Rig {
                           RolloutExtra::size(!spec.action.is_discrete(), spec.action.size)};
     ActorCriticConfig config;
     config.shared_torso = shared_torso_;
+    config.precision = precision_;
     env_ = entry_.make({}, environments_, 5, 0, arena_);
     ring_ = std::make_unique<TrajectoryRing>(shape, arena_);
     auto network = std::make_shared<MlpNetwork>(ActorCritic::network_spec(config, spec.observation, spec.action));
-    const ActorCriticShape sizes{shape, stream_.threads(), environments_, 64};
+    const ActorCriticShape sizes{shape, stream_.threads(), environments_, 64, 1};
     agent_ = std::make_unique<ActorCritic>(config, spec.action, std::move(network), sizes, 9, stream_, arena_);
   }
 
@@ -72,6 +85,7 @@ class Rig {
   Stream stream_;
   int environments_;
   bool shared_torso_;
+  Precision precision_;
   Arena arena_;
   std::unique_ptr<VectorEnv> env_;
   std::unique_ptr<TrajectoryRing> ring_;
@@ -98,6 +112,22 @@ TEST(RolloutParity, SameBitsOnEveryStream) {
         expect_equal(expected, Rig(entry, stream, environments, shared_torso).collect(FusedUse::kAlways),
                      what + ", fused");
       }
+    }
+  }
+}
+
+// Rollout and update put the same numbers into the same products of tensor cores.
+TEST(RolloutParity, FirstRatioInBf16IsOne) {
+  if (const std::string reason = cuda_unavailable_reason(); !reason.empty()) GTEST_SKIP() << reason;
+  const EnvRegistry registry = builtin_environments();
+  for (const char* id : {"CartPole-v1", "Acrobot-v1", "Pendulum-v1"}) {
+    for (const bool shared_torso : {true, false}) {
+      Rig rig(registry.find(id), Stream::cuda(), 257, shared_torso, Precision::kBf16);
+      rig.collect(FusedUse::kAlways);
+      const PolicyMetrics metrics = rig.learn();
+      EXPECT_EQ(metrics.approx_kl, 0.0) << id;
+      EXPECT_EQ(metrics.clip_fraction, 0.0) << id;
+      EXPECT_EQ(metrics.optimizer_steps, 1) << id;
     }
   }
 }

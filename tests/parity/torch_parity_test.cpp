@@ -7,25 +7,15 @@
 #include <string>
 
 #include "agents/networks/mlp_network.h"
-#include "kernels/error.h"
-#include "kernels/graph.h"
+#include "tests/parity/cuda_library.h"
 #include "tests/unit/network_run.h"
-#include "tests/unit/small_run.h"
 #include "train/torch_library.h"
 
 namespace stampede {
 namespace {
 
-// Why these tests cannot run here, or an empty string.
 std::string missing() {
-  const std::string reason = cuda_unavailable_reason();
-  if (!reason.empty()) return reason;
-  try {
-    load_torch_networks(true);
-  } catch (const RuntimeError& error) {
-    return error.what();
-  }
-  return "";
+  return missing_on_cuda([] { load_torch_networks(true); });
 }
 
 TEST(TorchParity, NetworksOnBothDevices) {
@@ -47,27 +37,9 @@ TEST(TorchParity, NetworksOnBothDevices) {
   }
 }
 
-StateBytes train(const std::string& algorithm, bool graphs) {
-  const Stream stream = Stream::cuda();
-  const Keys keys{{"device", "cuda"}, {"network", "torch"}, {"hidden", "64,64"}};
-  TrainingRun run = small_run(find_algorithm(algorithm), stream, keys);
-  Graph graph(stream, graphs);
-  for (int k = 0; k < 30; ++k) {
-    const std::int64_t waits = stream.host_waits();
-    graph.run([&] { run.iterate(1); });
-    EXPECT_EQ(stream.host_waits(), waits);
-    if (k == 11) run.trainer().evaluate(5, EvaluationMode::kGreedy);
-  }
-  EXPECT_EQ(graph.nodes() > 0, graphs);
-  return run.state();
-}
-
 TEST(TorchParity, GraphsChangeNoBit) {
   if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
-  for (const char* algorithm : {"ppo", "dqn", "sac"}) {
-    EXPECT_EQ(differing_entries(train(algorithm, false), train(algorithm, true)), std::vector<std::string>{})
-        << algorithm;
-  }
+  expect_graphs_change_no_bit({{"device", "cuda"}, {"network", "torch"}, {"hidden", "64,64"}});
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ TEST(ValueRolloutParity, TrainsToTheBitsOfTheStepwisePath) {
       {"pqn", "Taxi-v3", {{"rollout_steps", "70"}, {"target", "sarsa"}}},
       {"pqn", "Acrobot-v1", {{"rollout_steps", "3"}, {"target", "expected_sarsa"}, {"target_interval", "3"}}},
       {"pqn", "FrozenLake-v1", {{"layer_norm", "false"}, {"epsilon_ends", "[0.1, 0.5]"}}},
-      dqn("CartPole-v1", {{"train_interval", "3"}, {"epsilon_spread", "2"}}),
+      dqn("CartPole-v1", {{"train_interval", "3"}, {"epsilon_ends", "[0.1, 0.5]"}}),
       dqn("MountainCar-v0", {{"dueling", "true"}, {"noisy", "heads"}}),
       dqn("CartPole-v1", {{"prioritized", "true"}, {"soft", "true"}, {"exploration", "boltzmann"}}),
   };

@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "agents/async_q.h"
@@ -105,17 +105,15 @@ TEST(AsyncTrainer, WorkersDrawDifferentRandomNumbers) {
   EXPECT_NE(worker_seed(1, 0), worker_seed(2, 0));
 }
 
-TEST(AsyncTrainer, ResolvesWorkersToWhatSharesTheEnvironments) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  for (const int environments : {1, 7, 60}) {
+TEST(AsyncTrainer, HasAsManyWorkersAsAskedAndOneByDefault) {
+  for (const auto& [asked, environments] : {std::pair{1, 1}, {7, 7}, {3, 60}}) {
     TrainingRun run("a3c", "CartPole-v1",
-                    {{"workers", "0"}, {"num_envs", std::to_string(environments)}, {"hidden", "16"}});
-    int workers = 0;
-    while (run.state().contains("worker." + std::to_string(workers) + ".environments")) ++workers;
-    EXPECT_GE(workers, 1);
-    EXPECT_LE(workers, std::max(1, cores));
-    EXPECT_EQ(environments % workers, 0);
+                    {{"workers", std::to_string(asked)}, {"num_envs", std::to_string(environments)}, {"hidden", "16"}});
+    EXPECT_TRUE(run.state().contains("worker." + std::to_string(asked - 1) + ".environments"));
+    EXPECT_FALSE(run.state().contains("worker." + std::to_string(asked) + ".environments"));
   }
+  TrainingRun run("async_q", "CartPole-v1", {{"num_envs", "6"}, {"hidden", "16"}});
+  EXPECT_FALSE(run.state().contains("worker.1.environments"));
 }
 
 TEST(AsyncTrainer, EvaluatingChangesNothingInTraining) {

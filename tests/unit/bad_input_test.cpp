@@ -118,6 +118,10 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "trpo", "CartPole-v1", "cg_iterations=0"}, 2, {"cg_iterations"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_ratio=1"}, 2, {"backtrack_ratio", "between 0 and 1"}},
       {{"train", "trpo", "CartPole-v1", "backtrack_steps=0"}, 2, {"backtrack_steps"}},
+      {{"train", "ppo", "CartPole-v1", "sde=true"}, 2, {"sde", "continuous"}},
+      {{"train", "a2c", "Pendulum-v1", "sde=true", "distribution=beta"}, 2, {"sde", "distribution"}},
+      {{"train", "sac", "Pendulum-v1", "sde=true", "sde_interval=-1"}, 2, {"sde_interval", "-1"}},
+      {{"train", "trpo", "Pendulum-v1", "sde=true"}, 2, {"'sde'"}},
       {{"train", "trpo", "Pendulum-v1", "distribution=beta"}, 2, {"distribution", "gaussian"}},
       {{"train", "trpo", "CartPole-v1", "shared_torso=true"}, 2, {"shared_torso", "separate towers"}},
       {{"train", "sac", "Pendulum-v1", "target_tau=0"}, 2, {"target_tau", "(0, 1]"}},
@@ -139,7 +143,8 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
 
 TEST_F(BadInput, WorkersThatCannotShareTheEnvironments) {
   expect_refusals({
-      {{"train", "a3c", "CartPole-v1", "workers=-1"}, 2, {"workers", "[0, 1024]"}},
+      {{"train", "a3c", "CartPole-v1", "workers=0"}, 2, {"workers", "[1, 1024]"}},
+      {{"train", "async_q", "CartPole-v1", "workers=-1"}, 2, {"workers", "[1, 1024]"}},
       {{"train", "a3c", "CartPole-v1", "workers=4", "num_envs=2"}, 2, {"workers", "num_envs"}},
       {{"train", "async_q", "CartPole-v1", "workers=3", "num_envs=8"}, 2, {"workers", "equally"}},
       {{"train", "async_q", "CartPole-v1", "rollout_steps=0"}, 2, {"rollout_steps", "out of range"}},

@@ -181,6 +181,20 @@ const std::vector<Case> kCases = {
       {"feature_low", "-2.4,-3,-0.21,-3"},
       {"feature_high", "2.4,3,0.21,3"}},
      900},
+    {"ppo",
+     "Pendulum-v1",
+     {{"num_envs", "3"}, {"rollout_steps", "31"}, {"sde", "true"}, {"sde_interval", "17"}, {"hidden", "16"}},
+     1000},
+    {"sac",
+     "Pendulum-v1",
+     {{"num_envs", "3"},
+      {"buffer_size", "900"},
+      {"batch_size", "33"},
+      {"hidden", "16,16"},
+      {"sde", "true"},
+      {"sde_interval", "40"},
+      {"learning_starts", "50"}},
+     300},
 };
 
 TrainingRun make(const Case& c, int threads = 1) { return TrainingRun(c.algorithm, c.env, c.keys, threads); }

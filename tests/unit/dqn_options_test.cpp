@@ -62,7 +62,7 @@ TEST(DqnOptions, TheOthersToo) {
     expect_resumes(with(options, {{"priority_kind", "rank"}}), folder / "checkpoint");
   }
   expect_resumes({{"dropout", "0.2"}, {"exploration", "none"}}, folder / "checkpoint");
-  expect_resumes({{"dropout", "0.2"}, {"noisy", "heads"}, {"epsilon_spread", "7"}}, folder / "checkpoint");
+  expect_resumes({{"dropout", "0.2"}, {"noisy", "heads"}, {"epsilon_ends", "[0.5, 0.01]"}}, folder / "checkpoint");
 }
 
 // An option that changes nothing is not wired up.
@@ -82,7 +82,7 @@ TEST(DqnOptions, EveryOptionMatters) {
                                               {{"distribution", "quantile"}},
                                               {{"distribution", "quantile"}, {"kappa", "0"}},
                                               {{"exploration", "boltzmann"}},
-                                              {{"epsilon_spread", "3"}},
+                                              {{"epsilon_ends", "0.5,0.01"}},
                                               {{"epsilon_schedule", "exponential"}}}) {
     SCOPED_TRACE(option[0].first + "=" + option.back().second);
     TrainingRun run("dqn", "CartPole-v1", with(with(kTiny, base), option));

@@ -55,29 +55,21 @@ TEST(Boltzmann, DrawsActionsByTheirValues) {
 }
 
 TEST(Boltzmann, MixesWithRandomActions) {
-  const auto actions = choose({0.0f, 1000.0f, 0.0f}, 50'000, 1, {.epsilon = 0.3f, .temperature = 1.0f});
+  const auto actions = choose({0.0f, 1000.0f, 0.0f}, 50'000, 1, {.epsilon = {0.3f}, .temperature = 1.0f});
   EXPECT_NEAR(frequency(actions, 1), 0.8, deviation(0.8, 50'000));
   EXPECT_NEAR(frequency(actions, 0), 0.1, deviation(0.1, 50'000));
 }
 
-// The first environment explores with epsilon itself, the last with epsilon^(1 + spread).
-TEST(EpsilonSpread, GivesEveryEnvironmentItsOwnShare) {
+// Half of the way from 0.8 to what each environment ends at.
+TEST(FinalEpsilon, GivesEveryEnvironmentItsOwnShare) {
   constexpr int kEnvironments = 3, kRows = 20'000;
+  const float ends[kEnvironments] = {0.4f, 0.0f, 0.1f};
   const auto actions = choose({0.0f, 0.0f, 1.0f}, kEnvironments, kRows,
-                              {.epsilon = 0.4f, .spread = 2.0f, .environments = kEnvironments});
+                              {.epsilon = {.shared = 0.99f, .final_values = ends, .start = 0.8f, .progress = 0.5f}});
   for (std::size_t i = 0; i < kEnvironments; ++i) {
-    const double epsilon = std::pow(0.4, 1.0 + static_cast<double>(i)), p = 1.0 - epsilon + epsilon / kActions;
+    const double epsilon = 0.5 * (0.8 + static_cast<double>(ends[i])), p = 1.0 - epsilon + epsilon / kActions;
     EXPECT_NEAR(frequency(actions, 2, i, kEnvironments), p, deviation(p, kRows)) << i;
   }
-}
-
-TEST(EpsilonSpread, LeavesTheEndsAlone) {
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(environment_epsilon({.epsilon = 1.0f, .spread = 7.0f, .environments = 5}, i), 1.0f);
-    EXPECT_EQ(environment_epsilon({.epsilon = 0.0f, .spread = 7.0f, .environments = 5}, i), 0.0f);
-    EXPECT_EQ(environment_epsilon({.epsilon = 0.3f, .spread = 0.0f, .environments = 5}, i), 0.3f);
-  }
-  EXPECT_EQ(environment_epsilon({.epsilon = 0.3f, .spread = 7.0f, .environments = 1}, 0), 0.3f);
 }
 
 }  // namespace

@@ -80,6 +80,7 @@ NetworkRun::NetworkRun(const Stream& stream, const Network& network, int rows) {
   for (int r = 0; r < rows; ++r) classes.push_back(r * 5 % spec.input_size());
   if (!spec.one_hot()) fill_columns(features, spec.input_stride(), 0, spec.input_size(), 5);
   for (const HeadLayout& head : spec.heads()) fill_columns(d_outputs, spec.output_stride(), head.column, head.size, 6);
+  fill_columns(d_outputs, spec.output_stride(), spec.features().column, spec.features().size, 6);
 
   const DeviceArray<float> parameters(stream, parameters_of(spec)), x(stream, features), dy(stream, d_outputs);
   const DeviceArray<std::int32_t> class_inputs(stream, classes);

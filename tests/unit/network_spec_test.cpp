@@ -96,6 +96,24 @@ TEST(NetworkSpec, LaysOutHeadsSideBySideAndTowersPadded) {
   EXPECT_THROW(spec.vector_offset("nothing"), RuntimeError);
 }
 
+TEST(NetworkSpec, ShowsFeaturesBehindAllHeadsAndPadsMatricesByRows) {
+  TowerSpec critic{"critic", {31, 19}, Activation::kTanh, {{"value", 1, 1.0f}}};
+  critic.features = true;
+  const NetworkSpec spec(5, false, {{"actor", {33}, Activation::kTanh, {{"policy", 3, 0.01f}}}, critic},
+                         {{"log_sigma", 19, -0.5f, 3}, {"after", 2, 0.25f}});
+  EXPECT_EQ(spec.features().layer, 3);
+  EXPECT_EQ(spec.features().size, 19);
+  EXPECT_EQ(spec.features().column, 32);
+  EXPECT_EQ(spec.output_stride(), 64);
+  EXPECT_EQ(two_towers().features().size, 0);
+  EXPECT_EQ(spec.vector_offset("after") - spec.vector_offset("log_sigma"), 19u * 16);
+  std::vector<float> p(spec.parameter_count(), 7.0f);
+  spec.initialize(1, p.data());
+  const float* const matrix = p.data() + spec.vector_offset("log_sigma");
+  for (int k = 0; k < 19 * 16; ++k) ASSERT_EQ(matrix[k], k % 16 < 3 ? -0.5f : 0.0f) << k;
+  EXPECT_EQ(matrix[19 * 16 + 1], 0.25f);
+}
+
 TEST(NetworkSpec, RefusesImpossibleShapes) {
   const TowerSpec tower{"q", {8}, Activation::kTanh, {{"value", 1, 1.0f}}};
   EXPECT_THROW(NetworkSpec(4, false, {}), UsageError);
@@ -105,6 +123,11 @@ TEST(NetworkSpec, RefusesImpossibleShapes) {
   EXPECT_THROW(NetworkSpec(4, false, {tower, tower}), UsageError);
   EXPECT_THROW(NetworkSpec(4, false, {tower, {"r", {8}, Activation::kTanh, {{"value", 1, 1.0f}}}}), UsageError);
   EXPECT_THROW(NetworkSpec(4, false, {tower}, {{"v", 0, 0.0f}}), UsageError);
+  TowerSpec shown = tower, other{"r", {8}, Activation::kTanh, {{"other", 1, 1.0f}}}, flat{"r", {}, {}, {{"other", 1}}};
+  shown.features = other.features = flat.features = true;
+  EXPECT_NO_THROW(NetworkSpec(4, false, {shown}));
+  EXPECT_THROW(NetworkSpec(4, false, {shown, other}), UsageError);
+  EXPECT_THROW(NetworkSpec(4, false, {flat}), UsageError);
 }
 
 }  // namespace

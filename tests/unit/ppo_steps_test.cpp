@@ -111,7 +111,7 @@ TEST_F(MinibatchSteps, ResetRowsGetNoGradient) {
   }
   const MinibatchMoments moments{0.0f, 1.0f, 1.0f};
   ppo_tile_loss(Stream::cpu(), PpoLossConfig{}, layout, batch_, &moments,
-                {outputs.data(), d_outputs.data(), nullptr, metrics.data(), 0, kSize});
+                {outputs.data(), {}, d_outputs.data(), nullptr, metrics.data(), 0, kSize});
   int valid_rows = 0;
   for (std::size_t r = 0; r < kSize; ++r) {
     const bool valid = batch_.valid[r] != 0;

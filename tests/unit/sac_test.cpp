@@ -65,6 +65,42 @@ TEST(Temperature, HoldsTheEntropyAtItsTarget) {
   EXPECT_NEAR(rig.agent().read_metrics(rig.stream()).entropy, -1.0, 0.15);
 }
 
+// A gradient of the temperature, or of the separate value function, that is not finite is the agent's failure.
+TEST(Temperature, FailsTheAgent) {
+  Rig rig(small_config(), kTorque, quadratic);
+  rig.learn(1, 1e-3f, 1e-3f);
+  EXPECT_FALSE(rig.agent().read_metrics(rig.stream()).failed);
+  const float alpha = *rig.agent().temperature().alpha();
+  const double not_a_number = std::nan("");
+  rig.agent().temperature().update(rig.stream(), &not_a_number, 1, 1, 1, 1e-3f);
+  EXPECT_TRUE(rig.agent().read_metrics(rig.stream()).failed);
+  EXPECT_EQ(*rig.agent().temperature().alpha(), alpha);
+}
+
+TEST(Sac, AValueFunctionThatFailsFailsTheAgent) {
+  SacConfig config = small_config();
+  config.value_network = true;
+  Rig rig(config, kTorque, quadratic);
+  rig.learn(1, 1e-3f, 1e-3f);
+  EXPECT_FALSE(rig.agent().read_metrics(rig.stream()).failed);
+  TrainableNetwork& value = rig.agent().value()->network();
+  value.gradients(0)[0] = std::nanf("");
+  value.step(rig.stream(), 1, 1e-3f);
+  EXPECT_TRUE(rig.agent().read_metrics(rig.stream()).failed);
+}
+
+TEST(DiscreteTemperature, FailsTheAgent) {
+  SacDiscreteConfig config;
+  config.batch_size = 33;
+  config.network.hidden = {16};
+  DiscreteRig rig(config, Space::discrete(2), [](const float*, const float*) { return 1.0f; });
+  rig.learn(1, 1e-3f, 1e-3f);
+  EXPECT_FALSE(rig.agent().read_metrics(rig.stream()).failed);
+  const double not_a_number = std::nan("");
+  rig.agent().temperature().update(rig.stream(), &not_a_number, 1, 1, 1, 1e-3f);
+  EXPECT_TRUE(rig.agent().read_metrics(rig.stream()).failed);
+}
+
 TEST(Sac, SoftBootstrapsSubtractTheLogProbability) {
   const std::vector<float> q{5.0f, 0, 2.0f, 0};
   const float log_prob = -1.5f, alpha = 0.2f;
@@ -103,9 +139,38 @@ TEST(Sac, FindsTheBestActionOfABanditWithAndWithoutAValueNetwork) {
       EXPECT_NEAR(bits_float(records[row * 4]), obs[row * 3], 0.25f) << i << value_network;
     }
     // Rewards of single steps: V(s) = max Q = 1 plus a little entropy.
-    const SacMetrics metrics = rig.agent().read_metrics(rig.stream());
+    const SoftMetrics metrics = rig.agent().read_metrics(rig.stream());
     EXPECT_NEAR(-metrics.policy_loss, 1.0, 0.6);
     EXPECT_EQ(metrics.value_loss > 0.0, value_network);
+  }
+}
+
+// With a variance that the features make: actions are found, the entropy is held, noise stays for its interval.
+TEST(Sac, StateNoiseExploresAndLearns) {
+  SacConfig config = small_config();
+  config.state_noise = {true, 3, true};
+  config.temperature = {true, 0.1f, -1.0f};
+  Rig rig(config, kTorque, quadratic);
+  rig.learn(1500, 3e-3f, 3e-3f);
+  rig.agent().read_metrics(rig.stream());
+  rig.learn(300, 3e-3f, 3e-3f);
+  EXPECT_NEAR(rig.agent().read_metrics(rig.stream()).entropy, -1.0, 0.2);
+  const std::vector<float> obs{0.8f, 0, 0, -0.6f, 0.5f, 0, 0.8f, 0, 0, 0.4f, 0, 0.3f};
+  const auto act = [&](ActMode mode, std::uint64_t row) {
+    std::vector<std::uint32_t> records(16);
+    rig.agent().act(rig.stream(), {obs.data(), records.data(), nullptr, 0, 4, row, 0, mode});
+    return std::vector<std::uint32_t>{records[0], records[4], records[8], records[12]};
+  };
+  const auto greedy = act(ActMode::kGreedy, 0), explored = act(ActMode::kExplore, 0);
+  EXPECT_NEAR(bits_float(greedy[0]), 0.8f, 0.3f);
+  EXPECT_NEAR(bits_float(greedy[1]), -0.6f, 0.3f);
+  EXPECT_EQ(act(ActMode::kExplore, 2), explored);
+  EXPECT_EQ(greedy[0], greedy[2]);
+  EXPECT_NE(explored[0], explored[2]);  // the same observation in another environment
+  const auto later = act(ActMode::kExplore, 3);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NE(explored[i], greedy[i]);
+    EXPECT_NE(explored[i], later[i]);
   }
 }
 

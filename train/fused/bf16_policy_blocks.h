@@ -3,12 +3,12 @@
 //
 // A warp's 32 environments are two tiles of 16 rows, so every fragment of weights that is read from shared memory
 // serves two products. Layers are chained in registers: the sums of two neighbouring tiles of 8 columns are, rounded,
-// the fragment of 16 inputs that the next layer reads. Observations keep 16 bits of precision: a value and what its
-// rounding lost are two inputs with the same weight, and the first bias is the weight of an input that is 1.
+// the fragment of 16 inputs that the next layer reads. Inputs, activations and the order of products are those of the
+// fused update (agents/fused/bf16_tower_blocks.h), whose first log-probabilities and values are these, bit for bit.
 #pragma once
 
+#include "agents/fused/bf16_rows.h"
 #include "agents/normalizer.h"
-#include "kernels/mma.h"
 #include "train/fused/fused_network.h"
 #include "train/fused/rollout_shape.h"
 #include "train/fused/warp_tools.h"
@@ -25,8 +25,8 @@ struct Bf16Policy {
   static constexpr int kMostTiles = FusedNetwork::kWidest / kTile;
   static constexpr int kPitch = 12;  // words of a row in a warp's scratch
   static constexpr bool kBootstraps = false;
-  // One tile of outputs, and of observations with their remainders and the 1.
-  static constexpr bool kFits = kOutputs <= 8 && (Shape::kOneHot || 2 * kObs + 1 <= kTile);
+  // One tile of outputs, and of inputs.
+  static constexpr bool kFits = kOutputs <= 8 && (Shape::kOneHot || kObs <= kBf16Inputs);
 
   FusedNetwork network;
 
@@ -42,8 +42,6 @@ struct Bf16Policy {
   HD int warp_size() const { return 32 * kPitch; }
 
 #ifdef STAMPEDE_BLOCK_KERNELS
-  using Fragment = std::uint32_t[4];
-
   DEVICE void stage(float* shared) const {
     auto* words = reinterpret_cast<std::uint32_t*>(shared);
     for (int t = 0; t < network.towers; ++t, words += tower_size()) {
@@ -85,18 +83,17 @@ struct Bf16Policy {
     return pack_bf16(weight(tower, row, column, width),
                      weight(tower, row + static_cast<std::size_t>(tower.stride[layer]), column, width));
   }
-  // The same for the first layer's inputs: observations, their remainders, 1.
+  // The same for the first layer's inputs.
   DEVICE std::uint32_t first_pair(const RolloutTower& tower, int k, int column) const {
-    float w[2] = {};
-    for (int i = 0; i < 2; ++i) {
-      const int input = k + i;
-      if (Shape::kOneHot || input > 2 * kObs) continue;
-      const std::size_t row = input == 2 * kObs
-                                  ? tower.bias[0]
-                                  : tower.weight[0] + static_cast<std::size_t>(input % kObs * tower.stride[0]);
-      w[i] = weight(tower, row, column, network.hidden1);
-    }
-    return pack_bf16(w[0], w[1]);
+    return pack_bf16(first_weight(tower, k, column), first_weight(tower, k + 1, column));
+  }
+  DEVICE float first_weight(const RolloutTower& tower, int k, int column) const {
+    const int observation = observation_of_input(k);
+    const bool bias = observation == kBf16Inputs;
+    if (Shape::kOneHot || observation < 0 || (observation >= kObs && !bias)) return 0.0f;
+    const std::size_t row =
+        bias ? tower.bias[0] : tower.weight[0] + static_cast<std::size_t>(observation * tower.stride[0]);
+    return weight(tower, row, column, network.hidden1);
   }
 
   // Outputs of towers [first, last) for this lane's environment: the first one's head, and where a second one follows
@@ -118,18 +115,17 @@ struct Bf16Policy {
 
   // Row r of the warp's scratch: environment r's inputs. Returns this lane's part of both tiles.
   DEVICE void load_inputs(const Obs& obs, std::uint32_t* rows, Fragment (&input)[2]) const {
-    float x[kTile] = {};
+    float x[kNarrowColumns] = {};
     UNROLL
     for (int k = 0; k < kObs; ++k) {
-      float value = bits_float(obs[k]);
-      if (network.mean != nullptr) value = normalized_observation(value, network.mean[k], network.inverse[k]);
-      x[k] = bits_float(bf16_bits(value));
-      x[kObs + k] = value - x[k];
+      x[k] = bits_float(obs[k]);
+      if (network.mean != nullptr) x[k] = normalized_observation(x[k], network.mean[k], network.inverse[k]);
     }
-    x[2 * kObs] = 1.0f;
+    std::uint32_t words[kNarrowColumns];
+    split_row(x, words);
     std::uint32_t* const row = rows + lane_index() * kPitch;
     UNROLL
-    for (int w = 0; w < kTile / 2; ++w) row[w] = pack_bf16(x[2 * w], x[2 * w + 1]);
+    for (int w = 0; w < kNarrowColumns; ++w) row[w] = words[w];
     __syncwarp();
     const std::uint32_t* const mine = rows + lane_index() / 4 * kPitch + lane_index() % 4;
     UNROLL
@@ -159,7 +155,7 @@ struct Bf16Policy {
         }
       }
       UNROLL
-      for (int m = 0; m < 2; ++m) activated(sums[m], hidden[m][tile]);
+      for (int m = 0; m < 2; ++m) activate_sums(sums[m], network.activation, hidden[m][tile]);
     }
   }
 
@@ -178,23 +174,6 @@ struct Bf16Policy {
         UNROLL
         for (int c = 0; c < 2; ++c) sums[r / 2][n][r % 2 * 2 + c] = bias[c] + w[c];
       }
-    }
-  }
-
-  // The fragment that the next layer reads, from the sums of two tiles of columns.
-  DEVICE void activated(float (&sums)[2][4], Fragment& fragment) const {
-    UNROLL
-    for (int w = 0; w < 4; ++w) {
-      float(&pair)[4] = sums[w / 2];
-      float low = pair[w % 2 * 2], high = pair[w % 2 * 2 + 1];
-      if (network.activation == GemmActivation::kTanh) {
-        low = fast_tanh(low);
-        high = fast_tanh(high);
-      } else {
-        low = activate(low, network.activation);
-        high = activate(high, network.activation);
-      }
-      fragment[w] = pack_bf16(low, high);
     }
   }
 
@@ -228,7 +207,7 @@ struct Bf16Policy {
           columns[1][c] = sums[1][m][c];
         }
         Fragment input;
-        activated(columns, input);
+        activate_sums(columns, network.activation, input);
         mma_m16n8k16(head[m], input, b0, b1);
       }
     }

@@ -34,6 +34,7 @@ std::string fused_network_refusal(const ActorCritic& agent, Precision precision)
   if (!agent.action().is_discrete() && agent.layout().continuous != ContinuousPolicy::kGaussian) {
     return "of the distributions of continuous actions it has only gaussian";
   }
+  if (agent.network().spec().features().size > 0) return "it has no state-dependent exploration (sde)";
   return fused_network_refusal(agent.network(), precision);
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 
+#include "agents/fused/fused_use.h"
 #include "kernels/gemm.h"
 #include "kernels/hd.h"
 
@@ -12,9 +13,6 @@ namespace stampede {
 
 class ActorCritic;
 class TrainableNetwork;
-
-// What the network computes in. kBf16: tensor cores, bf16 weights and activations, fp32 sums.
-enum class Precision { kFp32, kBf16 };
 
 // Offsets in the parameter block: weights [in, out_stride], the others [out_stride].
 struct RolloutTower {

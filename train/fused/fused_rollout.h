@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "agents/epsilon_greedy.h"
 #include "agents/losses/bootstrap.h"
 #include "kernels/device_limits.h"
 #include "kernels/space.h"
@@ -16,13 +17,18 @@
 namespace stampede {
 
 // How environments choose by action values, row by row: epsilon-greedy, Boltzmann or both (agents/exploration.h), with
-// one epsilon, a spread of them, or final ones of the environments' own (agents/epsilon_greedy.h).
+// one epsilon or final ones of the environments' own (agents/epsilon_greedy.h).
 struct FusedExploration {
   static constexpr int kMostRows = 64;  // of one launch
   struct Row {
-    float epsilon = 0.0f, spread = 0.0f, temperature = 0.0f;
+    float epsilon = 0.0f, temperature = 0.0f;
     float progress = 0.0f;  // towards final_epsilons
+    bool own = false;       // whether these count, instead of epsilon
   };
+  // Final values and start are the launch's.
+  static Row row_of(const Epsilon& epsilon, float temperature) {
+    return {epsilon.shared, temperature, epsilon.progress, epsilon.final_values != nullptr};
+  }
 
   const float* final_epsilons = nullptr;  // [N] in device memory
   float start = 0.0f;                     // of their schedule

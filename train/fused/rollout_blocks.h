@@ -172,10 +172,8 @@ struct RolloutKernel {
                                       typename Shape::Record& record) const {
     const FusedExploration& all = rows.values.exploration;
     const FusedExploration::Row& now = all.row[row.t];
-    const Exploration exploration{now.epsilon, now.spread, rows.environments, now.temperature};
-    const float epsilon = all.final_epsilons
-                              ? Epsilon{0.0f, all.final_epsilons, all.start, now.progress}.of(row.environment)
-                              : environment_epsilon(exploration, row.environment);
+    const Epsilon share{now.epsilon, now.own ? all.final_epsilons : nullptr, all.start, now.progress};
+    const float epsilon = share.of(row.environment);
     const RandomKey key{rows.seed, rows.first_row + static_cast<std::uint64_t>(row.t), Purpose::kExploration};
     const int greedy = argmax(q, Shape::kPolicy);
     const int action = explore(q, Shape::kPolicy, greedy, epsilon, now.temperature, key, row.environment);
