@@ -120,6 +120,7 @@ void PrioritizedSampler::renew(const Stream& stream, const NewPriorities& fresh,
   }
 #endif
   for_each_index(stream, batch, fresh);
+  for_each_chunk(stream.serial(), batch, LowerLeaves{fresh});
   float* const largest = reduce_scratch_.data;
   reduce_max(stream, batch_.data, static_cast<std::size_t>(batch), largest + 1, largest);
   for_each_index(stream, 1, RaiseValue{maximum_.data, largest});

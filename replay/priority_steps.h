@@ -2,7 +2,6 @@
 // The element-wise steps of prioritised replay.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "kernels/hd.h"
@@ -32,17 +31,12 @@ HD void raise_to(float* place, float value) {
 #endif
 }
 
+#ifdef __CUDA_ARCH__
 // Lowers to a value and returns what was there; values >= 0. Several threads may lower the same place.
 HD float lower_to(float* place, float value) {
-#ifdef __CUDA_ARCH__
   return __uint_as_float(atomicMin(reinterpret_cast<unsigned*>(place), __float_as_uint(value)));
-#else
-  const std::atomic_ref<float> shared(*place);
-  const float before = shared.load(std::memory_order_relaxed);
-  if (before > value) shared.store(value, std::memory_order_relaxed);
-  return before;
-#endif
 }
+#endif
 
 struct SetValue {
   float* place;
@@ -97,9 +91,11 @@ struct ImportanceWeight {
   HD void operator()(int k) const { weights[k] = exp_of(beta * (log_of(*smallest) - log_of(priorities[k]))); }
 };
 
-// New priorities of a batch. A leaf that is not 0 is lowered to the smallest positive number, so that the largest of a
-// row's new priorities can be found in any order. Rows that must not be drawn any more get 0.
+// New priorities of a batch. A leaf that is not 0 is lowered to the smallest positive number before it is raised, so
+// that the largest of a row's new priorities can be found in any order. Rows that must not be drawn any more get 0.
 struct NewPriorities {
+  static constexpr float kLowest = 0x1p-126f;
+
   float alpha, epsilon;
   const float* rank_table;      // [kErrorBuckets], null for proportional priorities
   const std::int32_t* indices;  // [batch]
@@ -108,13 +104,23 @@ struct NewPriorities {
   const float* errors;          // [batch]
   float* priorities;            // [batch]
 
+  // Another thread may have the same row: a device lowers atomically, a CPU leaves it to one thread (LowerLeaves).
   HD void operator()(int k) const {
     const float magnitude = error_magnitude(errors[k]);
     const float priority = rank_table ? rank_table[error_bucket(magnitude)] : power(magnitude + epsilon, alpha);
-    const std::int32_t index = indices[k];
-    const bool is_open = lower_to(leaves + index, 0x1p-126f) > 0.0f;  // another thread may have the same row
-    priorities[k] = is_open ? priority : 0.0f;
-    if (is_open && row_errors != nullptr) row_errors[index] = 0.0f;
+#ifdef __CUDA_ARCH__
+    const bool is_open = lower_to(leaves + indices[k], kLowest) > 0.0f;
+    if (is_open && row_errors != nullptr) row_errors[indices[k]] = 0.0f;
+#else
+    const bool is_open = leaves[indices[k]] > 0.0f;
+#endif
+    priorities[k] = select_uniform(is_open, priority, 0.0f);
+  }
+
+  HD void lower(int k) const {
+    if (!(priorities[k] > 0.0f)) return;
+    leaves[indices[k]] = kLowest;
+    if (row_errors != nullptr) row_errors[indices[k]] = 0.0f;
   }
 };
 
@@ -127,6 +133,14 @@ struct StorePriorities {
       raise_to(fresh.leaves + fresh.indices[k], fresh.priorities[k]);
       if (fresh.row_errors != nullptr) raise_to(fresh.row_errors + fresh.indices[k], error_magnitude(fresh.errors[k]));
     }
+  }
+};
+
+// What a device does while it computes priorities; all rows before any is raised.
+struct LowerLeaves {
+  NewPriorities fresh;
+  HD void operator()(int begin, int end) const {
+    for (int k = begin; k < end; ++k) fresh.lower(k);
   }
 };
 
