@@ -49,29 +49,49 @@ void expect_agreement(const char* what, const Compute& compute) {
   for (const Stream& stream : streams_to_compare()) expect_near(compute(stream), expected, what);
 }
 
+// A policy's learner for each device, on three observations.
+class PpoOnDevices {
+ public:
+  PpoOnDevices(const PpoConfig& config, const Space& action)
+      : config_(config),
+        action_(action),
+        network_(std::make_shared<MlpNetwork>(
+            ActorCritic::network_spec(config.actor_critic, Space::box<3>({-2, -2, -2}, {2, 2, 2}), action))),
+        shape_(shape_of(RolloutExtra::size(!action.is_discrete(), action.size))) {}
+
+  // The block that learn(ppo, ring) returns.
+  template <class Learn>
+  std::vector<float> after(const Stream& stream, const Learn& learn) const {
+    const RandomRing random(stream, shape_);
+    return parameters_after<Ppo>(
+        stream,
+        [&](Arena& arena) {
+          return std::make_unique<Ppo>(config_, action_, network_, shape_, stream.threads(), kEnvironments, 9, stream,
+                                       arena);
+        },
+        [&](Ppo& ppo) { return learn(ppo, random.ring()); });
+  }
+
+ private:
+  PpoConfig config_;
+  Space action_;
+  std::shared_ptr<const MlpNetwork> network_;
+  RingShape shape_;
+};
+
 void compare_ppo(const char* what, int width, bool shared_torso, const Space& action) {
   PpoConfig config;
   config.epochs = 2;
   config.actor_critic.network.hidden = {width, width};
   config.actor_critic.shared_torso = shared_torso;
   config.actor_critic.normalize_observations = true;
-  const Space observation = Space::box<3>({-2, -2, -2}, {2, 2, 2});
-  const auto network =
-      std::make_shared<MlpNetwork>(ActorCritic::network_spec(config.actor_critic, observation, action));
-  const RingShape shape = shape_of(RolloutExtra::size(!action.is_discrete(), action.size));
+  const PpoOnDevices learners(config, action);
   expect_agreement(what, [&](const Stream& stream) {
-    const RandomRing random(stream, shape);
-    return parameters_after<Ppo>(
-        stream,
-        [&](Arena& arena) {
-          return std::make_unique<Ppo>(config, action, network, shape, stream.threads(), kEnvironments, 9, stream,
-                                       arena);
-        },
-        [&](Ppo& ppo) {
-          EXPECT_EQ(ppo.actor_critic().fused() != nullptr, stream.is_cuda());
-          for (std::uint64_t k = 0; k < 2; ++k) ppo.learn(stream, random.ring(), {1e-3f, 0.2f, 0.01f, k});
-          return ppo.actor_critic().network().parameter_block();
-        });
+    return learners.after(stream, [&](Ppo& ppo, const TrajectoryRing& ring) {
+      EXPECT_EQ(ppo.actor_critic().fused() != nullptr, stream.is_cuda());
+      for (std::uint64_t k = 0; k < 2; ++k) ppo.learn(stream, ring, {1e-3f, 0.2f, 0.01f, k});
+      return ppo.actor_critic().network().parameter_block();
+    });
   });
 }
 
@@ -89,24 +109,13 @@ TEST(FusedParity, PpoInBf16HasTheGradientOfACpu) {
     config.epochs = config.minibatches = 1;
     config.actor_critic.network.hidden = {width, width};
     config.actor_critic.precision = Precision::kBf16;
-    const Space action = Space::discrete(2), observation = Space::box<3>({-2, -2, -2}, {2, 2, 2});
-    const auto network =
-        std::make_shared<MlpNetwork>(ActorCritic::network_spec(config.actor_critic, observation, action));
-    const RingShape shape = shape_of(RolloutExtra::size(false, 1));
+    const PpoOnDevices learners(config, Space::discrete(2));
     const auto gradient = [&](const Stream& stream) {
-      const RandomRing random(stream, shape);
-      return parameters_after<Ppo>(
-          stream,
-          [&](Arena& arena) {
-            return std::make_unique<Ppo>(config, action, network, shape, stream.threads(), kEnvironments, 9, stream,
-                                         arena);
-          },
-          [&](Ppo& ppo) {
-            const bool low = ppo.actor_critic().learning_precision() == Precision::kBf16;
-            EXPECT_EQ(low, stream.is_cuda());
-            ppo.learn(stream, random.ring(), {1e-3f, 0.2f, 0.01f, 0});
-            return ppo.actor_critic().network().gradient_block(1);
-          });
+      return learners.after(stream, [&](Ppo& ppo, const TrajectoryRing& ring) {
+        EXPECT_EQ(ppo.actor_critic().learning_precision() == Precision::kBf16, stream.is_cuda());
+        ppo.learn(stream, ring, {1e-3f, 0.2f, 0.01f, 0});
+        return ppo.actor_critic().network().gradient_block(1);
+      });
     };
     const std::vector<float> expected = gradient(Stream::cpu(1));
     for (const Stream& stream : streams_to_compare()) {
