@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <vector>
 
@@ -58,17 +64,40 @@ int dispatch(const EnvRegistry& environments, std::span<const std::string> words
   throw UsageError(unknown_name_message("command", words[0], known));
 }
 
-int report(const char* what, int code) {
+// Without this a file that the program opens would take the place of a closed standard stream, and be written into.
+void open_standard_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) ::open("/dev/null", O_RDWR);
+  }
+}
+
+// Output is buffered, so that a full disk may show only here.
+void finish_output() {
+  errno = 0;
+  const bool written = std::cout.flush().good() && std::fflush(stdout) == 0 && !std::ferror(stdout);
+  if (written) return;
+  throw RuntimeError("cannot write to standard output" + (errno ? std::string(": ") + std::strerror(errno) : ""));
+}
+
+// One line, whatever bytes a user's word or file has put into the message.
+int report(std::string what, int code) {
+  for (char& c : what) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = '?';
+  }
   std::fflush(stdout);
-  std::fprintf(stderr, "stampede: %s\n", what);
+  std::fprintf(stderr, "stampede: %s\n", what.c_str());
   return code;
 }
 
 }  // namespace
 
 int run_program(const EnvRegistry& environments, std::span<const std::string> words) {
+  open_standard_streams();
   try {
-    return dispatch(environments, words);
+    const int code = dispatch(environments, words);
+    finish_output();
+    return code;
   } catch (const UsageError& error) {
     return report(error.what(), 2);
   } catch (const std::bad_alloc&) {

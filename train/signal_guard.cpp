@@ -11,6 +11,7 @@ extern "C" void remember_signal(int number) {
   received_signal = number;
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+  if (number == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);
 }
 
 }  // namespace
@@ -21,13 +22,15 @@ SignalGuard::SignalGuard() {
   action.sa_handler = remember_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  ::sigaction(SIGINT, &action, &old_interrupt_);
-  ::sigaction(SIGTERM, &action, &old_terminate_);
+  for (std::size_t k = 0; k < kSignals.size(); ++k) {
+    ::sigaction(kSignals[k], &action, &old_[k]);
+    const bool kept = kSignals[k] == SIGHUP || kSignals[k] == SIGPIPE;
+    if (kept && old_[k].sa_handler == SIG_IGN) ::sigaction(kSignals[k], &old_[k], nullptr);
+  }
 }
 
 SignalGuard::~SignalGuard() {
-  ::sigaction(SIGINT, &old_interrupt_, nullptr);
-  ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  for (std::size_t k = 0; k < kSignals.size(); ++k) ::sigaction(kSignals[k], &old_[k], nullptr);
 }
 
 int SignalGuard::signal() const { return received_signal; }

@@ -76,7 +76,7 @@ TEST(Progress, ElsewhereLinesArePlain) {
 }
 
 TEST(SignalGuard, TheFirstSignalSetsTheFlagAndTheNextIsDeadly) {
-  for (const int number : {SIGINT, SIGTERM}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
     const SignalGuard guard;
     EXPECT_FALSE(guard.requested());
     std::raise(number);
@@ -98,6 +98,17 @@ TEST(SignalGuard, RestoresTheEarlierHandlers) {
     EXPECT_TRUE(guard.requested());
   }
   EXPECT_EQ(std::signal(SIGTERM, SIG_DFL), SIG_IGN);
+}
+
+// As nohup asks for.
+TEST(SignalGuard, AnIgnoredHangUpStaysIgnored) {
+  std::signal(SIGHUP, SIG_IGN);
+  {
+    const SignalGuard guard;
+    std::raise(SIGHUP);
+    EXPECT_FALSE(guard.requested());
+  }
+  EXPECT_EQ(std::signal(SIGHUP, SIG_DFL), SIG_IGN);
 }
 
 TEST(SignalGuard, ASecondSignalEndsTheProcess) {
