@@ -12,6 +12,7 @@
 #include "kernels/graph.h"
 #include "kernels/philox.h"
 #include "train/checkpoint.h"
+#include "train/folder_lock.h"
 #include "train/progress_line.h"
 #include "train/run_log.h"
 
@@ -71,6 +72,7 @@ class Session {
   std::string checkpoint_path() const { return path("checkpoint.safetensors"); }
 
   void begin() {
+    lock_.emplace(options_.run_dir);
     print_budget();
     trainer_->initialize();
     std::optional<std::int64_t> resume_step;
@@ -281,6 +283,7 @@ class Session {
   std::unique_ptr<Trainer> trainer_;
   Graph graph_;
   ProgressLine progress_;
+  std::optional<FolderLock> lock_;
   std::unique_ptr<RunLog> log_;
   EvaluationResult last_evaluation_;
   std::int64_t first_rows_ = 0, first_steps_ = 0, last_env_steps_ = 0;
