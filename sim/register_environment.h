@@ -2,7 +2,6 @@
 // Makes registry entries of an Environment type: included once per environment, by a generated .cu file.
 #pragma once
 
-#include <cstdio>
 #include <string>
 
 #include "sim/batched_env.h"
@@ -14,11 +13,9 @@ template <class E>
 ParamInfo describe_param(const ParamField<typename E::Params>& field) {
   const typename E::Params defaults{};
   ParamInfo info{field.name, field.help, field.default_text, ParamInfo::Kind::kText, field.min, field.max};
-  char text[32];
   if (field.real) {
     info.kind = ParamInfo::Kind::kReal;
-    std::snprintf(text, sizeof text, "%.9g", static_cast<double>(defaults.*field.real));
-    info.default_text = text;
+    info.default_text = shortest_text(defaults.*field.real);
   } else if (field.integer) {
     info.kind = ParamInfo::Kind::kInteger;
     info.default_text = std::to_string(defaults.*field.integer);

@@ -25,6 +25,9 @@ double parse_number(std::string_view name, std::string_view text) {
   if (error != std::errc{} || rest != end || !std::isfinite(value)) {
     throw UsageError("env." + std::string(name) + ": '" + std::string(text) + "' is not a finite number");
   }
+  if (!std::isfinite(static_cast<float>(value))) {
+    throw UsageError("env." + std::string(name) + ": " + std::string(text) + " does not fit 32 bits");
+  }
   return value;
 }
 
@@ -69,20 +72,36 @@ std::int32_t parse_integer_param(const ParamInfo& info, std::string_view text) {
   return static_cast<std::int32_t>(value);
 }
 
+std::string shortest_text(float value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
 bool parse_flag_param(const ParamInfo& info, std::string_view text) {
   if (text == "true" || text == "True" || text == "1") return true;
   if (text == "false" || text == "False" || text == "0") return false;
   throw UsageError("env." + info.name + ": '" + std::string(text) + "' is neither true nor false");
 }
 
-std::vector<double> parse_number_list(std::string_view name, std::string_view text, std::size_t count) {
-  std::vector<double> values;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
+std::vector<std::string_view> split_list(std::string_view text) {
+  const auto trimmed = [](std::string_view word) {
+    while (!word.empty() && word.front() == ' ') word.remove_prefix(1);
+    while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
+    return word;
+  };
+  if (text.size() > 1 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  std::vector<std::string_view> items;
+  for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t comma = std::min(text.find(',', begin), text.size());
-    values.push_back(parse_number(name, text.substr(begin, comma - begin)));
+    items.push_back(trimmed(text.substr(begin, comma - begin)));
     begin = comma + 1;
   }
+  return items;
+}
+
+std::vector<double> parse_number_list(std::string_view name, std::string_view text, std::size_t count) {
+  std::vector<double> values;
+  for (const std::string_view item : split_list(text)) values.push_back(parse_number(name, item));
   if (values.size() != count) {
     throw UsageError("env." + std::string(name) + ": needs " + std::to_string(count) +
                      " comma-separated numbers, got " + std::to_string(values.size()));

@@ -77,7 +77,10 @@ EnvRegistry builtin_environments();
 // Text to number for a parameter; throw UsageError that names it and its range.
 float parse_real_param(const ParamInfo& info, std::string_view text);
 std::int32_t parse_integer_param(const ParamInfo& info, std::string_view text);
+std::string shortest_text(float value);  // 9.8, not 9.80000019: as few digits as give the same float
 bool parse_flag_param(const ParamInfo& info, std::string_view text);
+// The items of "a,b" or, as a TOML array arrives, of "[a, b]".
+std::vector<std::string_view> split_list(std::string_view text);
 // Comma-separated numbers, as of reward_schedule=1,0,0. Throws UsageError unless there are exactly `count` finite ones.
 std::vector<double> parse_number_list(std::string_view name, std::string_view text, std::size_t count);
 EnvParameters parse_parameter_list(std::string_view text);  // "name=value name=value"

@@ -83,7 +83,10 @@ struct FrozenLake {
   }
   static void parse_desc(Params& p, std::string_view text) {
     if (text.empty()) return;  // the default, as a run's own configuration says it
-    p.map = read_map(text);
+    std::string rows;
+    for (const std::string_view row : split_list(text)) rows.append(row) += ',';
+    rows.pop_back();
+    p.map = read_map(rows);
     p.custom_map = true;
   }
   static void parse_success_rate(Params& p, std::string_view text) {
