@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "cli/command.h"
@@ -29,6 +30,10 @@ int resume_command(const CommandContext& context, std::span<const std::string> w
   }
   arguments.require_positionals(1, 1, "resume RUN [key=value ...]");
   const std::string& run = arguments.positionals()[0];
+  std::error_code error;
+  if (std::filesystem::is_regular_file(run, error)) {
+    throw UsageError("resume goes on in a run's folder, and " + run + " is a file; eval takes a checkpoint");
+  }
   const CheckpointInfo info = read_checkpoint_info(checkpoint_of(run));
   const AlgorithmEntry& algorithm = find_algorithm(info.algorithm);
   const EnvEntry& env = context.environments.find(info.environment);
@@ -38,6 +43,7 @@ int resume_command(const CommandContext& context, std::span<const std::string> w
   const SignalGuard signals;
   const RunResult result = run_session({algorithm, env, config, run, true, arguments.real("stop-at"), !quiet,
                                         resolve_threads(algorithm, config), &signals});
+  write_file_atomically(run + "/config.toml", run_config_text(algorithm, env, config));
   write_file_atomically(run + "/result.json", to_json(result) + "\n");
   if (arguments.flag("json")) std::cout << to_json(result) << "\n";
   if (!quiet) {

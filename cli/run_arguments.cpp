@@ -32,6 +32,16 @@ void apply_assignments(Config& config, const Arguments& arguments) {
   for (const Assignment& a : arguments.assignments()) config.set(a.name, a.text, ConfigLayer::kCommandLine);
 }
 
+std::string run_config_text(const AlgorithmEntry& algorithm, const EnvEntry& env, const Config& config) {
+  return "algorithm = \"" + std::string(algorithm.id) + "\"\nenvironment = \"" + env.spec.id + "\"\n" +
+         config.to_toml();
+}
+
+void load_run_config(Config& config, const std::string& path, const AlgorithmEntry& algorithm, const EnvEntry& env) {
+  const NamedText names[] = {{"algorithm", algorithm.id}, {"environment", env.spec.id}};
+  config.load_toml_file(path, ConfigLayer::kFile, names);
+}
+
 std::string make_run_folder(const std::string& requested, const std::string& name) {
   if (!requested.empty()) {
     std::error_code error;

@@ -14,6 +14,13 @@ namespace stampede {
 // named) or a bad value.
 void apply_assignments(Config& config, const Arguments& arguments);
 
+// What a run writes into its config.toml: algorithm, environment, every key with its value.
+std::string run_config_text(const AlgorithmEntry& algorithm, const EnvEntry& env, const Config& config);
+
+// The keys of a TOML file, such as a run's config.toml. Throws UsageError with file and line, also when the file names
+// another algorithm or environment.
+void load_run_config(Config& config, const std::string& path, const AlgorithmEntry& algorithm, const EnvEntry& env);
+
 // Makes a new run folder: `requested`, or runs/<name>, runs/<name>_2, ... Throws UsageError when `requested` exists and
 // is not an empty folder, or cannot be written.
 std::string make_run_folder(const std::string& requested, const std::string& name);

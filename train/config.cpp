@@ -90,24 +90,30 @@ void Config::set(std::string_view name, std::string_view text, ConfigLayer layer
       canonical(*found, text);
 }
 
-void Config::load_toml(std::string_view toml, std::string_view origin, ConfigLayer layer) {
+void Config::load_toml(std::string_view toml, std::string_view origin, ConfigLayer layer,
+                       std::span<const NamedText> fixed) {
   for (const TomlEntry& entry : read_toml(toml, origin)) {
     try {
-      set(entry.name, entry.text, layer);
+      const auto known = std::find_if(fixed.begin(), fixed.end(), [&](const auto& f) { return f.name == entry.name; });
+      if (known == fixed.end()) {
+        set(entry.name, entry.text, layer);
+      } else if (known->text != entry.text) {
+        throw UsageError(entry.name + ": the file is for " + entry.text + ", not for " + std::string(known->text));
+      }
     } catch (const UsageError& error) {
       throw UsageError(std::string(origin) + ":" + std::to_string(entry.line) + ": " + error.what());
     }
   }
 }
 
-void Config::load_toml_file(const std::string& path, ConfigLayer layer) {
+void Config::load_toml_file(const std::string& path, ConfigLayer layer, std::span<const NamedText> fixed) {
   std::string text;
   try {
     text = read_text_file(path);
   } catch (const RuntimeError& error) {
     throw UsageError(error.what());
   }
-  load_toml(text, path, layer);
+  load_toml(text, path, layer, fixed);
 }
 
 void Config::check_range(const Key& key, double value, std::string_view text) {

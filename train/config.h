@@ -37,6 +37,10 @@ struct ConfigKey {
   std::size_t items = 0;        // exact length of a list, 0 = any
 };
 
+struct NamedText {
+  std::string_view name, text;
+};
+
 class Config {
  public:
   // Appends keys, their names behind `prefix` ("env."). std::logic_error for a name declared twice; UsageError for a
@@ -46,8 +50,10 @@ class Config {
   // Checks and stores one value. UsageError: unknown key (nearest named), wrong type, out of range.
   void set(std::string_view name, std::string_view text, ConfigLayer layer);
   // Sets every entry of a TOML text or file. UsageError with file and line.
-  void load_toml(std::string_view toml, std::string_view origin, ConfigLayer layer);
-  void load_toml_file(const std::string& path, ConfigLayer layer);
+  void load_toml(std::string_view toml, std::string_view origin, ConfigLayer layer,
+                 std::span<const NamedText> fixed = {});
+  // `fixed` are entries that the file may hold, which are no keys; UsageError when their text is another.
+  void load_toml_file(const std::string& path, ConfigLayer layer, std::span<const NamedText> fixed = {});
 
   // Resolved values. std::logic_error when the key is not declared with that type.
   std::int64_t integer(std::string_view name) const;

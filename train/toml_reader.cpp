@@ -40,6 +40,20 @@ std::string array_text(const toml::array& array, std::string_view origin, const 
   return text + "]";
 }
 
+// Dotted keys nest tables, whose number the parser does not limit although it destroys them recursively.
+void check_line_lengths(std::string_view text, std::string_view origin) {
+  constexpr std::size_t kLongestLine = 8192;
+  int line = 1;
+  for (std::size_t begin = 0; begin < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (end - begin > kLongestLine) {
+      throw UsageError(std::string(origin) + ":" + std::to_string(line) + ": the line has more than " +
+                       std::to_string(kLongestLine) + " bytes");
+    }
+    begin = end + 1;
+  }
+}
+
 void flatten(const toml::table& table, std::string_view origin, const std::string& prefix,
              std::vector<TomlEntry>& entries) {
   for (const auto& [key, node] : table) {
@@ -57,6 +71,7 @@ void flatten(const toml::table& table, std::string_view origin, const std::strin
 }  // namespace
 
 std::vector<TomlEntry> read_toml(std::string_view text, std::string_view origin) {
+  check_line_lengths(text, origin);
   std::vector<TomlEntry> entries;
   try {
     flatten(toml::parse(text), origin, "", entries);
