@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -51,9 +52,7 @@ void print_seeds(const TrainRequest& request, const std::vector<RunResult>& resu
 
 RunResult train_one(const TrainRequest& request, const Config& config, const std::string& folder, int threads,
                     bool show_progress, const SignalGuard& signals) {
-  write_file_atomically(folder + "/config.toml", "algorithm = \"" + std::string(request.algorithm.id) +
-                                                     "\"\nenvironment = \"" + request.env.spec.id + "\"\n" +
-                                                     config.to_toml());
+  write_file_atomically(folder + "/config.toml", run_config_text(request.algorithm, request.env, config));
   const RunResult result = run_session(
       {request.algorithm, request.env, config, folder, false, request.stop_at, show_progress, threads, &signals});
   write_file_atomically(folder + "/result.json", to_json(result) + "\n");
@@ -69,27 +68,39 @@ void check_before_work(const TrainRequest& request) {
       {request.config, request.env, parameters, make_stream(request.config, 1), network_factory(request.config)});
 }
 
-std::vector<RunResult> train_seeds(const TrainRequest& request, const std::string& folder, int seeds) {
-  std::vector<RunResult> results(static_cast<std::size_t>(seeds));
+Config config_of_seed(const TrainRequest& request, std::int64_t k) {
+  Config config = request.config;
+  config.set("seed", std::to_string(config.integer("seed") + k), ConfigLayer::kCommandLine);
+  config.set("threads", "1", ConfigLayer::kCommandLine);
+  return config;
+}
+
+struct SeedsOutcome {
+  std::vector<RunResult> results;  // without those that failed or had not begun before a signal came
+  std::vector<FailedSeed> failures;
+};
+
+// A seed that fails does not take the others with it.
+SeedsOutcome train_seeds(const TrainRequest& request, const std::string& folder, int seeds) {
+  SeedsOutcome outcome;
+  outcome.results.resize(static_cast<std::size_t>(seeds));
   std::atomic<int> next{0};
   std::mutex mutex;
-  std::exception_ptr failure;
   const SignalGuard signals;
   const auto work = [&] {
     for (int k = next++; k < seeds && !signals.requested(); k = next++) {
+      const Config config = config_of_seed(request, k);
+      const std::int64_t seed = config.integer("seed");
+      RunResult& result = outcome.results[static_cast<std::size_t>(k)];
       try {
-        Config config = request.config;
-        const std::string seed = std::to_string(config.integer("seed") + k);
-        config.set("seed", seed, ConfigLayer::kCommandLine);
-        config.set("threads", "1", ConfigLayer::kCommandLine);
-        const std::string run = make_run_folder(folder + "/seed_" + seed, "");
-        results[static_cast<std::size_t>(k)] = train_one(request, config, run, 1, false, signals);
+        const std::string run = make_run_folder(folder + "/seed_" + std::to_string(seed), "");
+        result = train_one(request, config, run, 1, false, signals);
         const std::lock_guard lock(mutex);
-        if (!request.quiet) print_result(results[static_cast<std::size_t>(k)]);
-      } catch (...) {
+        if (!request.quiet) print_result(result);
+      } catch (const std::exception& error) {
         const std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-        next = seeds;
+        result = {};
+        outcome.failures.push_back({seed, error.what()});
       }
     }
   };
@@ -97,9 +108,22 @@ std::vector<RunResult> train_seeds(const TrainRequest& request, const std::strin
   const int cores = available_cores();
   for (int t = 0; t < std::min(cores, seeds); ++t) pool.emplace_back(work);
   for (std::thread& thread : pool) thread.join();
-  if (failure) std::rethrow_exception(failure);
-  std::erase_if(results, [](const RunResult& r) { return r.run_dir.empty(); });  // not begun before a signal came
-  return results;
+  std::sort(outcome.failures.begin(), outcome.failures.end(),
+            [](const auto& a, const auto& b) { return a.seed < b.seed; });
+  std::erase_if(outcome.results, [](const RunResult& r) { return r.run_dir.empty(); });
+  return outcome;
+}
+
+void report_seeds(const TrainRequest& request, const SeedsOutcome& outcome, const std::string& folder) {
+  const std::string json = to_json(outcome.results, outcome.failures);
+  write_file_atomically(folder + "/result.json", json + "\n");
+  if (request.json) std::cout << json << "\n";
+  if (!request.quiet && !outcome.results.empty()) print_seeds(request, outcome.results, folder);
+  if (outcome.failures.empty()) return;
+  const FailedSeed& first = outcome.failures.front();
+  throw RuntimeError(std::to_string(outcome.failures.size()) + " of " +
+                     std::to_string(outcome.failures.size() + outcome.results.size()) + " seeds failed; seed " +
+                     std::to_string(first.seed) + ": " + first.reason);
 }
 
 }  // namespace
@@ -125,18 +149,16 @@ int train_command(const CommandContext& context, std::span<const std::string> wo
   if (request.config.integer("schedule_steps") == 0) {
     request.config.set("schedule_steps", request.config.resolved_text("total_steps"), ConfigLayer::kPreset);
   }
-  if (const auto file = arguments.value("config")) request.config.load_toml_file(*file, ConfigLayer::kFile);
+  if (const auto file = arguments.value("config")) load_run_config(request.config, *file, algorithm, env);
   apply_assignments(request.config, arguments);
   const auto seeds = arguments.integer("seeds", 1, 1 << 20);
   check_before_work(request);
+  if (seeds) config_of_seed(request, *seeds - 1);
   const std::string name =
       std::string(algorithm.id) + "_" + env.spec.id + "_seed" + std::to_string(request.config.integer("seed"));
   const std::string folder = make_run_folder(arguments.value("out").value_or(""), name);
   if (seeds) {
-    const std::vector<RunResult> results = train_seeds(request, folder, static_cast<int>(*seeds));
-    write_file_atomically(folder + "/result.json", to_json(results) + "\n");
-    if (request.json) std::cout << to_json(results) << "\n";
-    if (!request.quiet) print_seeds(request, results, folder);
+    report_seeds(request, train_seeds(request, folder, static_cast<int>(*seeds)), folder);
     return 0;
   }
   const SignalGuard signals;

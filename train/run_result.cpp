@@ -31,27 +31,29 @@ Json object(const RunResult& r) {
   return json;
 }
 
+std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 }  // namespace
 
-std::string to_json(const RunResult& result) { return object(result).dump(); }
+std::string to_json(const RunResult& result) { return text(object(result)); }
 
 SeedsResult summarize(std::span<const RunResult> results) {
   SeedsResult all;
-  double squares = 0.0;
   const auto n = static_cast<double>(results.size());
   for (const RunResult& r : results) {
     all.env_steps += r.env_steps;
     all.eval_return_mean += r.eval_return_mean / n;
-    squares += r.eval_return_mean * r.eval_return_mean / n;
     all.solved += r.solved_at_step.has_value();
     all.seconds_train += r.seconds_train / n;
     all.seconds_total = std::max(all.seconds_total, r.seconds_total);
   }
-  all.eval_return_std = std::sqrt(std::max(0.0, squares - all.eval_return_mean * all.eval_return_mean));
+  double variance = 0.0;
+  for (const RunResult& r : results) variance += std::pow(r.eval_return_mean - all.eval_return_mean, 2.0) / n;
+  all.eval_return_std = std::sqrt(variance);
   return all;
 }
 
-std::string to_json(std::span<const RunResult> results) {
+std::string to_json(std::span<const RunResult> results, std::span<const FailedSeed> failures) {
   const SeedsResult all = summarize(results);
   Json json;
   json["runs"] = Json::array();
@@ -63,7 +65,9 @@ std::string to_json(std::span<const RunResult> results) {
   json["solved_seeds"] = all.solved;
   json["seconds_train_mean"] = all.seconds_train;
   json["seconds_total"] = all.seconds_total;
-  return json.dump();
+  json["failed"] = Json::array();
+  for (const FailedSeed& f : failures) json["failed"].push_back({{"seed", f.seed}, {"reason", f.reason}});
+  return text(json);
 }
 
 }  // namespace stampede

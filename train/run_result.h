@@ -27,7 +27,7 @@ struct RunResult {
   bool interrupted = false;
 };
 
-// One JSON object in the order above, without a line break.
+// One JSON object in the order above, without a line break. Bytes of a folder's name that are not UTF-8 are replaced.
 std::string to_json(const RunResult& result);
 
 // Seeds of one experiment.
@@ -41,7 +41,13 @@ struct SeedsResult {
 };
 SeedsResult summarize(std::span<const RunResult> results);
 
-// {"runs": [...], ..., "eval_return_mean": ..., "eval_return_std_across_seeds": ..., ...}: every seed and their mean.
-std::string to_json(std::span<const RunResult> results);
+struct FailedSeed {
+  std::int64_t seed;
+  std::string reason;
+};
+
+// {"runs": [...], ..., "eval_return_mean": ..., "eval_return_std_across_seeds": ..., ...}: every seed and their mean,
+// and why others failed.
+std::string to_json(std::span<const RunResult> results, std::span<const FailedSeed> failures = {});
 
 }  // namespace stampede
