@@ -95,9 +95,9 @@ void run_gnuplot(const std::string& program, std::string_view script, const std:
   std::error_code error;
   const bool drawn = std::filesystem::file_size(scratch.picture, error) > 0 && !error;
   if (status != 0 || !drawn) {
-    const bool told = std::filesystem::exists(scratch.messages);
-    throw RuntimeError("gnuplot could not draw '" + path +
-                       "': " + (told ? last_line(read_text_file(scratch.messages)) : "the folder is not writable"));
+    const bool told = std::filesystem::file_size(scratch.messages, error) > 0 && !error;
+    throw RuntimeError("gnuplot could not draw '" + path + "': " +
+                       (told ? last_line(read_text_file(scratch.messages)) : "no room for it, or no right to write"));
   }
   std::filesystem::rename(scratch.picture, path, error);
   if (error) throw RuntimeError("cannot write '" + path + "': " + error.message());

@@ -12,6 +12,8 @@
 namespace stampede {
 namespace {
 
+constexpr std::string_view kListUsage = "list [env [NAME] | algo | presets | keys ALGORITHM ENVIRONMENT [PRESET]]";
+constexpr std::string_view kKeysUsage = "list keys ALGORITHM ENVIRONMENT [PRESET]";
 constexpr OptionSpec kListOptions[] = {{"markdown", "", "environments or algorithms as a table for the documentation"}};
 
 std::string number_text(double value) {
@@ -102,31 +104,35 @@ void list_presets(const EnvRegistry& registry) {
 
 int list_command(const CommandContext& context, std::span<const std::string> words) {
   const Arguments arguments(words, kListOptions);
-  constexpr std::string_view kListUsage = "list [env [NAME] | algo | presets | keys ALGORITHM ENVIRONMENT [PRESET]]";
   if (arguments.help()) {
     std::cout << help_text("stampede " + std::string(kListUsage),
                            "Lists environments, algorithms, parameters, presets and keys.", kListOptions);
     return 0;
   }
-  arguments.require_positionals(0, 4, kListUsage);
   const std::vector<std::string>& what = arguments.positionals();
+  const auto expect_words = [&](std::size_t at_least, std::size_t at_most) {
+    arguments.require_positionals(at_least, at_most, what[0] == "keys" ? kKeysUsage : kListUsage);
+  };
   if (what.empty()) {
     std::printf("environments:\n");
     list_environments(context.environments, false);
     std::printf("\nalgorithms:\n");
     list_algorithms(false);
-  } else if (what[0] == "env" || what[0] == "envs") {
+  } else if (what[0] == "env" || what[0] == "envs" || what[0] == "environments") {
+    expect_words(1, 2);
     if (what.size() > 1) {
       describe_environment(context.environments.find(what[1]));
     } else {
       list_environments(context.environments, arguments.flag("markdown"));
     }
-  } else if (what[0] == "algo" || what[0] == "algos") {
+  } else if (what[0] == "algo" || what[0] == "algos" || what[0] == "algorithms") {
+    expect_words(1, 1);
     list_algorithms(arguments.flag("markdown"));
   } else if (what[0] == "presets") {
+    expect_words(1, 1);
     list_presets(context.environments);
   } else if (what[0] == "keys") {
-    arguments.require_positionals(3, 4, "list keys ALGORITHM ENVIRONMENT [PRESET]");
+    expect_words(3, 4);
     const std::string preset = what.size() > 3 ? what[3] : "";
     std::cout << make_config(find_algorithm(what[1]), context.environments.find(what[2]), preset).describe_keys();
   } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `trace`: one environment, a row per step, as CSV.
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -53,6 +54,7 @@ Actions read_actions(std::istream& in, const SingleEnv& env) {
       throw UsageError(name + ": " + error.what());
     }
   }
+  if (in.bad()) throw UsageError("actions: cannot be read to the end");
   return actions;
 }
 
@@ -61,8 +63,9 @@ std::optional<Actions> given_actions(const Arguments& arguments, const SingleEnv
   if (!path) return std::nullopt;
   std::ifstream file;
   if (*path != "-") {
-    file.open(*path);
-    if (!file) throw UsageError("actions: cannot read '" + *path + "'");
+    std::error_code error;
+    if (!std::filesystem::is_directory(*path, error)) file.open(*path);
+    if (!file.is_open()) throw UsageError("actions: cannot read '" + *path + "'");
   }
   const Actions actions = read_actions(*path == "-" ? std::cin : file, env);
   if (steps > static_cast<std::int64_t>(actions.size())) {

@@ -88,6 +88,9 @@ TEST_F(BadInput, MissingAndSuperfluousArguments) {
       {{"train", "ppo", "CartPole-v1", "Pendulum-v1"}, 2, {"usage"}},
       {{"eval"}, 2, {"usage: eval RUN"}},
       {{"resume"}, 2, {"usage: resume RUN"}},
+      {{"list", "env", "CartPole-v1", "Pendulum-v1"}, 2, {"'Pendulum-v1'", "usage: list"}},
+      {{"list", "algorithms", "ppo"}, 2, {"'ppo'", "usage: list"}},
+      {{"list", "presets", "ppo"}, 2, {"'ppo'", "usage: list"}},
   });
 }
 
@@ -111,7 +114,10 @@ TEST_F(BadInput, ValuesOutOfRangeOrOfTheWrongType) {
       {{"train", "ppo", "CartPole-v1", "hidden="}, 2, {"hidden"}},
       {{"train", "ppo", "CartPole-v1", "env.gravity=nan"}, 2, {"gravity", "not a finite number"}},
       {{"train", "ppo", "CartPole-v1", "env.gravity=1e9"}, 2, {"gravity", "[0, 100]"}},
+      {{"train", "ppo", "CartPole-v1", "env.gravity=1\n2\r3"}, 2, {"'1?2?3'"}},
+      {{"train", "ppo", "FrozenLake-v1", "env.reward_schedule=1e39,0,0"}, 2, {"reward_schedule", "32 bits"}},
       {{"train", "ppo", "CartPole-v1", "--seeds", "0"}, 2, {"seeds"}},
+      {{"train", "ppo", "CartPole-v1", "--seeds", "1048576", "seed=9200000000000000000"}, 2, {"seed", "out of range"}},
       {{"train", "ppo", "CartPole-v1", "--stop-at", "high"}, 2, {"stop-at", "'high'"}},
       {{"train", "ppo", "FrozenLake-v1", "env.desc=SX"}, 2, {"desc"}},
       {{"train", "trpo", "CartPole-v1", "max_kl=0"}, 2, {"max_kl"}},
@@ -162,12 +168,18 @@ TEST_F(BadInput, MalformedConfigurationFilesNameTheLine) {
   write("key.toml", "seed = 1\nlearning_rte = 0.1\n");
   write("range.toml", "seed = 1\nlearning_rate = 0.1\nnum_envs = 0\n");
   write("type.toml", "num_envs = \"many\"\n");
+  write("other.toml", "algorithm = \"dqn\"\nseed = 1\n");
+  std::string deep = "seed = 1\na";
+  for (int level = 0; level < 100000; ++level) deep += ".a";
+  write("deep.toml", deep + " = 1\n");
   write("binary.toml", std::string("\0\1\2\xff\xfe", 5));
   expect_refusals({
       {{"train", "ppo", "CartPole-v1", "--config", "syntax.toml"}, 2, {"syntax.toml:3"}},
       {{"train", "ppo", "CartPole-v1", "--config", "key.toml"}, 2, {"key.toml:2", "did you mean 'learning_rate'?"}},
       {{"train", "ppo", "CartPole-v1", "--config", "range.toml"}, 2, {"range.toml:3", "num_envs"}},
       {{"train", "ppo", "CartPole-v1", "--config", "type.toml"}, 2, {"type.toml:1", "num_envs"}},
+      {{"train", "ppo", "CartPole-v1", "--config", "other.toml"}, 2, {"other.toml:1", "for dqn, not for ppo"}},
+      {{"train", "ppo", "CartPole-v1", "--config", "deep.toml"}, 2, {"deep.toml:2"}},
       {{"train", "ppo", "CartPole-v1", "--config", "binary.toml"}, 2, {"binary.toml"}},
       {{"train", "ppo", "CartPole-v1", "--config", "absent.toml"}, 2, {"absent.toml", "No such file"}},
       {{"train", "ppo", "CartPole-v1", "--config", "."}, 2, {"."}},
@@ -322,6 +334,7 @@ TEST_F(BadInput, KeysThatDoNotFitTheCheckpoint) {
       {{"resume", "run", "total_steps=4000", "hidden=32", "threads=1"}, 1, {"expected [32, 4]"}},
       {{"resume", "run", "total_steps=4000", "num_envs=7", "threads=1"}, 1, {"expected"}},
       {{"resume", "run", "total_steps=1000"}, 2, {"complete", "total_steps"}},
+      {{"resume", "run/checkpoint.safetensors", "total_steps=4000"}, 2, {"is a file", "folder"}},
       {{"resume", "run", "total_step=4000"}, 2, {"did you mean 'total_steps'?"}},
       {{"eval", "run", "--episodes", "0"}, 2, {"episodes"}},
       {{"eval", "run", "--episode", "3"}, 2, {"'episode'", "episodes"}},
@@ -352,6 +365,14 @@ TEST_F(BadInput, ANonFiniteLossKeepsTheLastGoodCheckpoint) {
   for (const char* part : {"not finite near step", "the last good checkpoint is run/checkpoint.safetensors at step"}) {
     EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
   }
+  const ProgramResult seeds =
+      run({"train", "ppo", "Pendulum-v1", "num_envs=8", "rollout_steps=32", "minibatches=4", "epochs=4",
+           "activation=relu", "total_steps=200000", "eval_every=200000", "normalize_rewards=false",
+           "normalize_observations=false", "learning_rate=10", "max_grad_norm=0", "--seeds", "3", "--out", "seeds"});
+  EXPECT_EQ(seeds.exit_code, 1);
+  ASSERT_EQ(seeds.messages().size(), 1u) << seeds.err;
+  EXPECT_TRUE(seeds.err.starts_with("stampede: 3 of 3 seeds failed; seed 1: the loss or its")) << seeds.err;
+  EXPECT_NE(read_file(folder_ / "seeds/result.json").find("{\"seed\":3,\"reason\":\"the loss"), std::string::npos);
   const ProgramResult evaluated = run({"eval", "run", "threads=1", "--episodes", "3", "--json"});
   EXPECT_EQ(evaluated.exit_code, 0) << evaluated.err;
   EXPECT_EQ(evaluated.out.find("nan"), std::string::npos) << evaluated.out;

@@ -163,6 +163,18 @@ TEST_F(Program, ResumeGoesOnBitForBit) {
   }
 }
 
+// What a run says about itself is what another run takes, and what a resumed one has changed.
+TEST_F(Program, ARunsConfigurationTrainsTheSameAgain) {
+  succeed(joined({"train"}, joined(kPpo, {"total_steps=2000", "env.gravity=9.7", "--out", "first"})));
+  const std::string text = read_file(folder_ / "first/config.toml");
+  EXPECT_NE(text.find("gravity = \"9.7\"\nmasscart = \"1\"\nmasspole = \"0.1\"\n"), std::string::npos) << text;
+  succeed({"train", "ppo", "CartPole-v1", "--config", "first/config.toml", "--out", "second", "--quiet"});
+  EXPECT_EQ(read_file(folder_ / "second/config.toml"), text);
+  expect_same_tensors("first", "second");
+  succeed({"resume", "first", "total_steps=3000", "--quiet"});
+  EXPECT_NE(read_file(folder_ / "first/config.toml").find("\ntotal_steps = 3000\n"), std::string::npos);
+}
+
 // What a run writes down about its environment must be what its parameters accept.
 TEST_F(Program, EveryEnvironmentsRunIsEvaluatedAndGoesOn) {
   const EnvRegistry registry = builtin_environments();
@@ -210,6 +222,24 @@ TEST_F(Program, SignalsSaveAndLeaveAResumableRun) {
     succeed(joined(endless, {total, "--out", name + "_straight"}));
     expect_same_tensors(name, name + "_straight");
   }
+}
+
+TEST_F(Program, ARunFolderHasOneProcess) {
+  ProgramOptions options{.folder = folder_.path()};
+  ProgramResult second;
+  options.ready_for_signal = [&] {
+    if (!fs::exists(checkpoint("run"))) return false;
+    second = run({"resume", "run", "total_steps=2000000000", "--quiet"});
+    return true;
+  };
+  options.signal = SIGHUP;
+  const ProgramResult first = run_built_program(
+      joined({"train"}, joined(kPpo, {"checkpoint_every=1000", "total_steps=1000000000", "--out", "run"})), options);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(second.exit_code, 2);
+  EXPECT_EQ(second.err, "stampede: another process trains in the run folder run\n");
+  succeed({"resume", "run", "--quiet",
+           "total_steps=" + std::to_string(read_checkpoint_info(checkpoint("run")).rows + 1000)});
 }
 
 TEST_F(Program, ASignalEndsAllSeeds) {
@@ -267,6 +297,8 @@ TEST_F(Program, HelpAndListsSayWhatThereIs) {
     EXPECT_NE(all.find(id), std::string::npos) << id;
   }
   EXPECT_NE(succeed({"list", "env", "CartPole-v1"}).out.find("sutton_barto_reward"), std::string::npos);
+  EXPECT_EQ(succeed({"list", "environments"}).out, succeed({"list", "env"}).out);
+  EXPECT_EQ(succeed({"list", "algorithms"}).out, succeed({"list", "algo"}).out);
   EXPECT_NE(succeed({"list", "keys", "dqn", "CartPole-v1"}).out.find("target_interval"), std::string::npos);
   EXPECT_NE(succeed({"list", "presets"}).out.find("CartPole-v1 (preset=1024|8192|65536)"), std::string::npos);
   EXPECT_NE(succeed({"list", "keys", "ppo", "CartPole-v1", "8192"}).out.find("default 8192\n"), std::string::npos);

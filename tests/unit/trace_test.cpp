@@ -129,6 +129,7 @@ TEST_F(Trace, RefusesBadInputBeforeTheFirstRow) {
       {{"CartPole-v1", "--steps", "-1"}, "steps"},
       {{"CartPole-v1", "--device", "tpu"}, "'tpu'"},
       {{"CartPole-v1", "--actions", "no/such/file"}, "cannot read 'no/such/file'"},
+      {{"CartPole-v1", "--actions", "."}, "cannot read '.'"},
   };
   for (const auto& [words, message] : cases) {
     const std::string got = refusal(trace_command, words);
