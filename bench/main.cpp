@@ -2,6 +2,8 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,7 +72,10 @@ int main(int argc, char** argv) {
     reporter =
         std::make_unique<PlainNames<Console>>(isatty(STDOUT_FILENO) ? Console::OO_ColorTabular : Console::OO_Tabular);
   }
-  benchmark::RunSpecifiedBenchmarks(reporter.get());
+  const std::size_t matched = benchmark::RunSpecifiedBenchmarks(reporter.get());
   benchmark::Shutdown();
-  return 0;
+  if (matched == 0) return 2;  // the library has said why
+  if (std::cout.flush()) return 0;
+  std::fprintf(stderr, "stampede: cannot write to standard output\n");
+  return 1;
 }

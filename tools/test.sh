@@ -131,7 +131,11 @@ check_example() {
     ./custom_env train ppo PointMass-v0 total_steps=4000 num_envs=8 --out run --json)
 }
 
-check_benchmarks() { "$build/stampede_bench" --benchmark_list_tests=true | grep -c / ; }
+check_benchmarks() {
+  "$build/stampede_bench" --benchmark_list_tests=true | grep -c /
+  if "$build/stampede_bench" --benchmark_filter=no/such/benchmark; then return 1; fi
+  if "$build/stampede_bench" --benchmark_list_tests=true >/dev/full; then return 1; fi
+}
 
 # A build in a subshell, so that a failure is counted and the other suites still run.
 build_suite() {  # SUITE, GOAL, FEATURES...
