@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "kernels/error.h"
@@ -15,6 +14,7 @@
 #include "train/folder_lock.h"
 #include "train/progress_line.h"
 #include "train/run_log.h"
+#include "train/solved_step.h"
 
 namespace stampede {
 namespace {
@@ -33,6 +33,10 @@ TrainerSetup setup_of(const SessionOptions& options, const Stream& stream) {
           network_factory(options.config)};
 }
 
+double threshold_of(const SessionOptions& options) {
+  return options.stop_at.value_or(static_cast<double>(options.env.spec.reward_threshold));
+}
+
 // One run. The order of its members is the order of construction: nothing is written before everything is checked.
 class Session {
  public:
@@ -43,7 +47,8 @@ class Session {
         stream_(make_stream(options.config, options.threads)),
         trainer_(options.algorithm.make(setup_of(options, stream_))),
         graph_(stream_, options.config.flag("cuda_graph")),
-        progress_(stderr) {}
+        progress_(stderr),
+        solved_(threshold_of(options)) {}
 
   RunResult run() {
     begin();
@@ -98,8 +103,7 @@ class Session {
   std::int64_t load() {
     load_checkpoint(checkpoint_path(), *trainer_, stream_);
     const CheckpointInfo info = read_checkpoint_info(checkpoint_path());
-    if (info.first_reached >= 0) first_reached_ = info.first_reached;
-    if (info.solved_at >= 0) solved_at_ = info.solved_at;
+    solved_ = SolvedStep(threshold_of(options_), info.first_reached, info.solved_at);
     saved_ = true;
     saved_rows_ = info.rows;
     if (!info.with_replay && trainer_->replay_bytes() > 0) {
@@ -215,17 +219,8 @@ class Session {
     seconds_eval_ += seconds_since(start);
     evaluated_now_ = true;
     log_->write_evaluation(steps, last_evaluation_);
-    note_threshold(steps);
-  }
-
-  void note_threshold(std::int64_t steps) {
-    const double registered = options_.env.spec.reward_threshold;
-    const double threshold = options_.stop_at.value_or(registered);
-    const bool reached = threshold > static_cast<double>(kNoThreshold) && last_evaluation_.return_mean >= threshold;
-    if (reached && first_reached_ && !solved_at_) solved_at_ = first_reached_;
-    if (reached && solved_at_ && options_.stop_at) finished_ = true;
-    if (!reached) first_reached_.reset();
-    if (reached && !first_reached_) first_reached_ = steps;
+    solved_.note(steps, last_evaluation_.return_mean);
+    if (options_.stop_at && solved_.solved() && solved_.reached()) finished_ = true;
   }
 
   // A checkpoint must never replace a good one after a loss was not finite, so the metrics are looked at before.
@@ -236,8 +231,8 @@ class Session {
     const std::size_t replay = trainer_->replay_bytes();
     info.with_replay =
         replay > 0 && replay <= static_cast<std::size_t>(options_.config.integer("replay_checkpoint_mib")) << 20;
-    info.first_reached = first_reached_.value_or(-1);
-    info.solved_at = solved_at_.value_or(-1);
+    info.first_reached = solved_.first_reached();
+    info.solved_at = solved_.solved_at();
     log_->flush();
     const auto start = Clock::now();
     save_checkpoint(checkpoint_path(), *trainer_, stream_, info);
@@ -269,7 +264,7 @@ class Session {
     r.eval_return_mean = last_evaluation_.return_mean;
     r.eval_return_std = last_evaluation_.return_std;
     r.eval_episodes = last_evaluation_.episodes;
-    r.solved_at_step = solved_at_;
+    r.solved_at_step = solved_.step();
     r.device = device_name(stream_.device());
     r.threads = options_.threads;
     r.run_dir = options_.run_dir;
@@ -288,7 +283,7 @@ class Session {
   EvaluationResult last_evaluation_;
   std::int64_t first_rows_ = 0, first_steps_ = 0, last_env_steps_ = 0;
   std::int64_t next_log_ = 0, next_eval_ = 0, next_checkpoint_ = 0;
-  std::optional<std::int64_t> first_reached_, solved_at_;
+  SolvedStep solved_;
   Clock::time_point loop_start_;
   double seconds_eval_ = 0.0, seconds_save_ = 0.0;
   std::optional<double> seconds_train_;  // set when training is over
@@ -306,26 +301,6 @@ std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows) {
   // A key of its own: no training stream uses purpose 0.
   const PhiloxBlock block = RandomKey{seed, static_cast<std::uint64_t>(rows), Purpose{0}}.block(0, 0);
   return static_cast<std::uint64_t>(block.word[0]) << 32 | block.word[1];
-}
-
-Stream make_stream(const Config& config, int threads) {
-  const Device device = parse_device(config.text("device"));
-  return device.is_cuda() ? Stream::cuda(device.index) : Stream::cpu(threads);
-}
-
-int available_cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
-
-int resolve_threads(const AlgorithmEntry& algorithm, const Config& config) {
-  const std::int64_t threads = config.integer("threads");
-  if (threads > 0) return static_cast<int>(threads);
-  // Forward and backward: 6 floating-point operations per weight and row. Below half a millisecond of one core, waking
-  // and waiting for others costs about what they bring, and far more when they are busy with something else.
-  constexpr std::int64_t kWorthSharing = 50'000'000;
-  const std::vector<std::int64_t> hidden =
-      config.has("hidden") ? config.integers("hidden") : std::vector<std::int64_t>{};
-  std::int64_t weights = 64;
-  for (std::size_t k = 1; k < hidden.size(); ++k) weights += hidden[k - 1] * hidden[k];
-  return 6 * weights * algorithm.batch_rows(config) < kWorthSharing ? 1 : available_cores();
 }
 
 }  // namespace stampede

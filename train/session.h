@@ -8,6 +8,7 @@
 
 #include "train/algorithms.h"
 #include "train/network_factory.h"
+#include "train/run_device.h"
 #include "train/run_result.h"
 #include "train/signal_guard.h"
 
@@ -31,12 +32,5 @@ RunResult run_session(const SessionOptions& options);
 
 // Start states and dynamics of the evaluation after `rows` rows of a run: new ones each time, the same after a resume.
 std::uint64_t evaluation_seed(std::uint64_t seed, std::int64_t rows);
-
-Stream make_stream(const Config& config, int threads);
-
-// threads of the configuration; when that is 0, all cores, or one where a gradient step is too little work to share.
-int resolve_threads(const AlgorithmEntry& algorithm, const Config& config);
-
-int available_cores();
 
 }  // namespace stampede

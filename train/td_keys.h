@@ -2,9 +2,7 @@
 // Configuration keys of tabular and linear temporal-difference control, and what they are read into.
 #pragma once
 
-#include "agents/linear/features.h"
 #include "agents/linear/td_config.h"
-#include "kernels/space.h"
 #include "train/shared_keys.h"
 
 namespace stampede {
@@ -13,12 +11,6 @@ KeyList tabular_keys();
 KeyList linear_keys();
 
 TdConfig td_config(const Config& config);
-// Throws UsageError unless the observation is discrete.
-LinearFeatures tabular_features(const Space& observation);
-// Throws UsageError for features that do not fit the observation, and unbounded dimensions without feature_low and
-// feature_high.
-LinearFeatures linear_features(const Config& config, const Space& observation);
-CountCells count_cells(const Config& config, const Space& observation);
 
 // Rates follow the rows collected, or each learner's own episodes when these are limited.
 struct TdSchedules {

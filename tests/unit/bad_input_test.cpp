@@ -222,6 +222,7 @@ TEST_F(BadInput, TablesAndLinearFeatures) {
       {{"train", "linear_q", "Acrobot-v1", "feature_low=1,2"}, 2, {"feature_low", "6 dimensions"}},
       {{"train", "linear_q", "CartPole-v1", "feature_low=[]", "feature_high=[]"}, 2, {"feature_low", "finite"}},
       {{"train", "linear_q", "MountainCar-v0", "feature_low=1,1", "feature_high=0,2"}, 2, {"feature_low"}},
+      {{"train", "linear_q", "MountainCar-v0", "feature_low=-1e300,0", "feature_high=1,1"}, 2, {"feature_low"}},
       {{"train", "linear_q", "MountainCar-v0", "tiles=0"}, 2, {"tiles", "[1, 4096]"}},
       {{"train", "linear_q", "MountainCar-v0", "tilings=3"}, 2, {"tilings", "power of two"}},
       {{"train", "linear_q", "Acrobot-v1", "tiles=100"}, 2, {"tiles", "features per learner"}},
