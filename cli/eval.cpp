@@ -48,14 +48,15 @@ int eval_command(const CommandContext& context, std::span<const std::string> wor
                                                stochastic ? EvaluationMode::kStochastic : EvaluationMode::kGreedy);
   if (arguments.flag("json")) {
     std::printf(
-        "{\"algo\":\"%s\",\"env\":\"%s\",\"seed\":%lld,\"episodes\":%d,\"stochastic\":%s,\"return_mean\":%.9g,"
+        "{\"algo\":\"%s\",\"env\":\"%s\",\"seed\":%lld,\"episodes\":%d,\"exact\":%s,\"stochastic\":%s,\"return_mean\":%"
+        ".9g,"
         "\"return_std\":%.9g,\"length_mean\":%.9g}\n",
         info.algorithm.c_str(), info.environment.c_str(), static_cast<long long>(seed), r.episodes,
-        stochastic ? "true" : "false", r.return_mean, r.return_std, r.length_mean);
+        r.exact ? "true" : "false", stochastic ? "true" : "false", r.return_mean, r.return_std, r.length_mean);
   } else {
-    std::printf("%s %s: return %.2f +- %.2f, length %.1f over %d episodes (%s)\n", info.algorithm.c_str(),
-                info.environment.c_str(), r.return_mean, r.return_std, r.length_mean, r.episodes,
-                stochastic ? "stochastic" : "greedy");
+    std::printf("%s %s: return %.2f +- %.2f, length %.1f over %s (%s)\n", info.algorithm.c_str(),
+                info.environment.c_str(), r.return_mean, r.return_std, r.length_mean,
+                evaluated_text(r.episodes, r.exact).c_str(), stochastic ? "stochastic" : "greedy");
   }
   return 0;
 }

@@ -47,8 +47,9 @@ int resume_command(const CommandContext& context, std::span<const std::string> w
   write_file_atomically(run + "/result.json", to_json(result) + "\n");
   if (arguments.flag("json")) std::cout << to_json(result) << "\n";
   if (!quiet) {
-    std::fprintf(stderr, "return %.2f +- %.2f over %d episodes after %lld steps\n", result.eval_return_mean,
-                 result.eval_return_std, result.eval_episodes, static_cast<long long>(result.env_steps));
+    std::fprintf(stderr, "return %.2f +- %.2f over %s after %lld steps\n", result.eval_return_mean,
+                 result.eval_return_std, evaluated_text(result.eval_episodes, result.eval_exact).c_str(),
+                 static_cast<long long>(result.env_steps));
   }
   return 0;
 }

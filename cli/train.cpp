@@ -37,9 +37,10 @@ struct TrainRequest {
 };
 
 void print_result(const RunResult& r) {
-  std::fprintf(stderr, "%s %s seed %lld: return %.2f +- %.2f over %d episodes after %lld steps, %.2f s training; %s\n",
+  std::fprintf(stderr, "%s %s seed %lld: return %.2f +- %.2f over %s after %lld steps, %.2f s training; %s\n",
                r.algo.c_str(), r.env.c_str(), static_cast<long long>(r.seed), r.eval_return_mean, r.eval_return_std,
-               r.eval_episodes, static_cast<long long>(r.env_steps), r.seconds_train, r.run_dir.c_str());
+               evaluated_text(r.eval_episodes, r.eval_exact).c_str(), static_cast<long long>(r.env_steps),
+               r.seconds_train, r.run_dir.c_str());
 }
 
 void print_seeds(const TrainRequest& request, const std::vector<RunResult>& results, const std::string& folder) {

@@ -11,7 +11,8 @@ namespace stampede {
 
 template <class E>
 ParamInfo describe_param(const ParamField<typename E::Params>& field) {
-  const typename E::Params defaults{};
+  // Not on the stack: gcc 12 takes the members of other types, which a field's pointer never names, for uninitialised.
+  static const typename E::Params defaults{};
   ParamInfo info{field.name, field.help, field.default_text, ParamInfo::Kind::kText, field.min, field.max};
   if (field.real) {
     info.kind = ParamInfo::Kind::kReal;

@@ -16,6 +16,7 @@ struct EvaluationResult {
   double return_std = 0.0;  // across episodes, population
   double length_mean = 0.0;
   int episodes = 0;
+  bool exact = false;  // returns by recursion over a transition table: one "episode" per learner, no sampling error
 };
 
 // What the policy under evaluation must do: write the actions of environments [begin, end) into records.

@@ -23,6 +23,7 @@ Json object(const RunResult& r) {
   json["eval_return_mean"] = r.eval_return_mean;
   json["eval_return_std"] = r.eval_return_std;
   json["eval_episodes"] = r.eval_episodes;
+  json["eval_exact"] = r.eval_exact;
   json["solved_at_step"] = r.solved_at_step ? Json(*r.solved_at_step) : Json(nullptr);
   json["device"] = r.device;
   json["threads"] = r.threads;
@@ -34,6 +35,10 @@ Json object(const RunResult& r) {
 std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
+
+std::string evaluated_text(int episodes, bool exact) {
+  return std::to_string(episodes) + (exact ? " learners, exact" : " episodes");
+}
 
 std::string to_json(const RunResult& result) { return text(object(result)); }
 

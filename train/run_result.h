@@ -20,12 +20,16 @@ struct RunResult {
   double eval_return_mean = 0.0;  // of the final policy
   double eval_return_std = 0.0;
   int eval_episodes = 0;
+  bool eval_exact = false;                     // computed from a transition table: one "episode" per learner
   std::optional<std::int64_t> solved_at_step;  // first of two consecutive evaluations at the threshold
   std::string device;
   int threads = 1;
   std::string run_dir;
   bool interrupted = false;
 };
+
+// "100 episodes", or "64 learners, exact".
+std::string evaluated_text(int episodes, bool exact);
 
 // One JSON object in the order above, without a line break. Bytes of a folder's name that are not UTF-8 are replaced.
 std::string to_json(const RunResult& result);

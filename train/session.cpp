@@ -264,6 +264,7 @@ class Session {
     r.eval_return_mean = last_evaluation_.return_mean;
     r.eval_return_std = last_evaluation_.return_std;
     r.eval_episodes = last_evaluation_.episodes;
+    r.eval_exact = last_evaluation_.exact;
     r.solved_at_step = solved_.step();
     r.device = device_name(stream_.device());
     r.threads = options_.threads;

@@ -170,6 +170,7 @@ class TdTrainer final : public CollectingTrainer {
     }
     EvaluationResult result;
     result.episodes = environments_;
+    result.exact = true;
     for (const PolicyValue& r : results) {
       result.return_mean += r.return_mean;
       result.length_mean += r.length_mean;

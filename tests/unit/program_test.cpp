@@ -153,6 +153,17 @@ TEST_F(Program, SeedsEndWithTheirMeanAndDeviation) {
   EXPECT_NE(result.err.find("q_learning GridWorld-v0, 2 seeds: return"), std::string::npos) << result.err;
 }
 
+TEST_F(Program, ExactEvaluationsSaySo) {
+  const ProgramResult trained = succeed({"train", "q_learning", "GridWorld-v0", "total_steps=64", "num_envs=2",
+                                         "eval_episodes=7", "rollout_steps=32", "--out", "table"});
+  EXPECT_NE(trained.err.find(" over 2 learners, exact after 62 steps"), std::string::npos) << trained.err;
+  EXPECT_NE(succeed({"eval", "table", "--episodes", "9"}).out.find("over 2 learners, exact (greedy)"),
+            std::string::npos);
+  const std::string played = succeed({"eval", "table", "--episodes", "9", "evaluation=sampled", "--json"}).out;
+  EXPECT_EQ(Json::parse(played)["exact"], false);
+  EXPECT_EQ(Json::parse(played)["episodes"], 9);
+}
+
 TEST_F(Program, ResumeGoesOnBitForBit) {
   for (const Words& words : {kPpo, kDqn}) {
     const std::string straight = words[0] + "_straight", stopped = words[0] + "_stopped";
