@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -94,6 +95,7 @@ int report(std::string what, int code) {
 
 int run_program(const EnvRegistry& environments, std::span<const std::string> words) {
   open_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error of the write that meets it
   try {
     const int code = dispatch(environments, words);
     finish_output();

@@ -19,8 +19,9 @@ namespace fs = std::filesystem;
 class StandardStreams : public testing::Test {
  protected:
   // Runs the program through a shell, in the test's folder, with `redirections` behind its words.
-  int shell(const std::string& words, const std::string& redirections) const {
-    const std::string command = "cd '" + folder_.path() + "' && '" STAMPEDE_PROGRAM "' " + words + " " + redirections;
+  int shell(const std::string& words, const std::string& redirections, const std::string& before = "") const {
+    const std::string command =
+        before + "cd '" + folder_.path() + "' && '" STAMPEDE_PROGRAM "' " + words + " " + redirections;
     const int status = std::system(command.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
@@ -51,6 +52,11 @@ TEST_F(StandardStreams, ClosedStreamsNeverBecomeFilesOfTheRun) {
     ++files;
   }
   EXPECT_GT(files, 6);
+}
+
+TEST_F(StandardStreams, ALimitOnFileSizesIsAnError) {
+  EXPECT_EQ(shell("train q_learning Taxi-v4 total_steps=9000 --out run", ">/dev/null 2>messages", "ulimit -f 16; "), 1);
+  EXPECT_NE(read_file(folder_ / "messages").find("File too large"), std::string::npos);
 }
 
 TEST_F(StandardStreams, JsonIsUtf8WhateverTheFolderIsCalled) {
