@@ -12,7 +12,7 @@ make_good_tree() {
   rm -rf "${tree:?}"/*
   mkdir -p "$tree"/{kernels,sim,agents/networks,docs}
   cp "$house/../../.clang-format" "$tree"
-  printf '<!-- begin %s -->\nnot yet measured\n<!-- end %s -->\n' headline headline gpu gpu >"$tree/README.md"
+  printf '<!-- begin %s -->\nnot yet measured\n<!-- end %s -->\n' headline headline peers peers gpu gpu >"$tree/README.md"
   printf '<!-- begin %s -->\nnot yet measured\n<!-- end %s -->\n' speed speed learning learning reference reference ablation ablation peers peers gpu gpu \
     >"$tree/docs/results.md"
   printf '# SPDX-License-Identifier: Apache-2.0\n' >"$tree/stampede"
