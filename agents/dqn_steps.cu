@@ -68,12 +68,13 @@ struct AddEntropiesOp {
   HD void operator()(int r) const {
     int slot = transitions.indices[r] / ring.shape.environments;
     const int environment = transitions.indices[r] - slot * ring.shape.environments;
+    const auto extra_size = static_cast<std::size_t>(ring.shape.extra_size);
     float factor = temperature, reward = transitions.rewards[r];
     for (int k = 1; k < n_step; ++k) {
       if (ring.flags(ring.index(slot, environment)) & kEpisodeEnd) break;
       slot = slot + 1 == ring.slots() ? 0 : slot + 1;
       factor *= gamma;
-      reward = fused(factor, ring.extra[ring.index(slot, environment)], reward);
+      reward = fused(factor, ring.extra[ring.index(slot, environment) * extra_size], reward);
     }
     transitions.rewards[r] = reward;
   }

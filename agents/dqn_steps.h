@@ -23,7 +23,7 @@ void action_values(const Stream& stream, const ValueHeads& heads, const float* o
 // Entropies of Boltzmann policies over q [rows, stride] to entropies [N], from `begin` on. Stream-ordered.
 void measure_entropies(const Stream& stream, const float* q, int stride, int actions, float temperature, int begin,
                        int rows, float* entropies);
-// Adds those of the ring's extra floats to the rewards of n-step transitions. Stream-ordered.
+// Adds those of the ring's first extra floats to the rewards of n-step transitions. Stream-ordered.
 void add_entropies(const Stream& stream, const RingView& ring, int n_step, float gamma, float temperature, int rows,
                    const Transitions& transitions);
 
