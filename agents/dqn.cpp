@@ -95,11 +95,12 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
 }
 
 void Dqn::make_fused(const Stream& stream, Arena& arena) {
-  const bool possible = stream.is_cuda() && noisy_.off() && FusedDqn::fits(network_.spec(), heads_);
+  const bool possible =
+      stream.is_cuda() && noisy_.off() && !records_entropies(config_) && FusedDqn::fits(network_.spec(), heads_);
   if (config_.fused == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
-        "outputs, no noisy layers, no distribution; leave it at auto");
+        "outputs, no noisy layers, no distribution, no soft targets of several steps; leave it at auto");
   }
   if (config_.fused == FusedUse::kNever || !possible) return;
   fused_.emplace(network_, heads_, target_.data,
@@ -171,6 +172,9 @@ void Dqn::act(const Stream& stream, const ActRequest& request) const {
   const ActionValues values = values_of(stream, scratch.outputs, rows, scratch.q);
   choose_actions(stream, {values.q, values.stride, heads_.actions, request.records, shape_.record, request.begin, rows},
                  key, request.exploration);
+  if (request.entropies == nullptr) return;
+  measure_entropies(stream, values.q, values.stride, heads_.actions, request.temperature, request.begin, rows,
+                    request.entropies);
 }
 
 // Expected values: the outputs themselves, or what a distribution or dueling heads make of them.
@@ -267,6 +271,9 @@ void Dqn::accumulate_tile(const Stream& stream, const TrajectoryRing& ring, cons
   const Network& network = network_.network();
   const NetworkSpec& spec = network_.spec();
   const Transitions transitions = sample_tile(stream, ring, request.update, begin, rows, scratch);
+  if (records_entropies(config_)) {
+    add_entropies(stream, ring.view(), config_.n_step, config_.gamma, request.temperature, rows, transitions);
+  }
   gather_actions(stream, ring.view(), transitions.indices, rows, scratch.actions);
   gather_inputs(stream, spec, identity_, ring.view(), transitions.next_indices, rows, scratch.next_inputs);
   const ActionValues next = choosing_values(stream, rows, scratch);

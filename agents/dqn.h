@@ -63,6 +63,9 @@ class Dqn {
 
   void initialize(const Stream& stream);
 
+  // Whether returns take in the entropies of the states they run through. The ring then has an extra float for them.
+  static bool records_entropies(const DqnConfig& config) { return config.soft && config.n_step > 1; }
+
   // Actions for environments [begin, end) at one row.
   struct ActRequest {
     const void* obs;         // [N, D]
@@ -71,6 +74,9 @@ class Dqn {
     std::uint64_t row;
     int worker;
     Exploration exploration;
+    // Of soft returns of several steps: where the ring keeps entropies [N], and the temperature they are measured at.
+    float* entropies = nullptr;
+    float temperature = 0.0f;
     // Draws of an evaluation come from its own seed and its network has no noise; those of training come from the
     // agent's.
     std::optional<std::uint64_t> seed = {};

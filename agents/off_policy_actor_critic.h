@@ -17,7 +17,7 @@ namespace stampede {
 struct OffPolicyConfig {
   float gamma = 0.99f;
   int batch_size = 256;
-  int n_step = 1;
+  int n_step = 1;  // steps of reward in a target; entropies of the states between are left out
   int critics = 2;
   float tau = 0.005f;  // share of an online network that moves into its target each time
   NetworkShape network{.activation = Activation::kRelu, .initialization = Initialization::kKaimingUniform};

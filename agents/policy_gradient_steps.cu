@@ -21,7 +21,7 @@ struct EpisodeReturnOp {
       const std::uint32_t flags = ring.flags(index);
       if (flags & kEpisodeEnd) {
         ends = true;
-        following = 0.0f;
+        following = behind_end(ring.index(t + 1, environment), flags);
       }
       const bool counts = ends && (flags & kValid);
       following = fused(gamma, following, ring.reward(index) * scale);
@@ -30,6 +30,12 @@ struct EpisodeReturnOp {
       batch.advantage[index] = counts ? following - value : 0.0f;
       batch.valid[index] = counts;
     }
+  }
+
+  // What an episode's last observation, at flat index `next`, is worth to its rows.
+  HD float behind_end(std::size_t next, std::uint32_t flags) const {
+    if (!learned_baseline || (flags & kTerminated)) return 0.0f;
+    return ring.extra[next * static_cast<std::size_t>(ring.shape.extra_size) + RolloutExtra::kValue];
   }
 };
 

@@ -64,7 +64,8 @@ KeyList target_keys() {
       {.name = "soft",
        .type = kFlag,
        .default_text = "false",
-       .help = "targets are temperature * log sum exp(Q / temperature), not the maximum"},
+       .help =
+           "targets are temperature * log sum exp(Q / temperature), not the maximum, and returns take in entropies"},
       {.name = "temperature",
        .default_text = "0.1",
        .min = 0,

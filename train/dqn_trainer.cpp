@@ -15,7 +15,7 @@ namespace {
 class DqnTrainer final : public ReplayTrainer {
  public:
   explicit DqnTrainer(const TrainerSetup& setup)
-      : ReplayTrainer(setup),
+      : ReplayTrainer(setup, Dqn::records_entropies(dqn_config(setup.config)) ? 1 : 0),
         config_(dqn_config(setup.config)),
         beta_(importance_schedule(setup.config)),
         exploration_(exploration_schedule(setup.config)),
@@ -48,6 +48,7 @@ class DqnTrainer final : public ReplayTrainer {
     setup.values.exploration.final_epsilons = dqn_->final_epsilons().data();
     setup.values.exploration.start = static_cast<float>(exploration_.epsilon.start);
     if (config_.distribution != ValueDistribution::kNone) setup.refusal = "it has no distributions of values";
+    if (Dqn::records_entropies(config_)) setup.refusal = "it does not record the entropies of soft returns";
     rollout_ = make_value_rollout(collector_options_, stream_, *env_, setup);
   }
   void initialize_agent() override { dqn_->initialize(stream_); }
@@ -74,7 +75,14 @@ class DqnTrainer final : public ReplayTrainer {
 
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override {
     const Exploration exploration = mode == EvaluationMode::kGreedy ? Exploration{} : exploration_.at_end();
-    dqn_->act(stream, {acts.obs, acts.records, acts.begin, acts.end, acts.row, acts.worker, exploration, acts.seed});
+    dqn_->act(stream, {.obs = acts.obs,
+                       .records = acts.records,
+                       .begin = acts.begin,
+                       .end = acts.end,
+                       .row = acts.row,
+                       .worker = acts.worker,
+                       .exploration = exploration,
+                       .seed = acts.seed});
   }
 
   void request_agent_metrics() override { dqn_->request_metrics(stream_); }
@@ -130,9 +138,11 @@ class DqnTrainer final : public ReplayTrainer {
   void step_all() {
     const std::int64_t row = ring_->head();
     const Exploration exploration = exploration_at(row * environments_);
+    const bool entropies = Dqn::records_entropies(config_);
+    const auto temperature = static_cast<float>(exploration_.temperature.at(row * environments_));
     step([&](const Stream& stream, int slot, int begin, int end, int worker) {
       dqn_->act(stream, {ring_->obs(slot), ring_->records(slot), begin, end, static_cast<std::uint64_t>(row), worker,
-                         exploration});
+                         exploration, entropies ? ring_->extra(slot) : nullptr, temperature});
     });
   }
 

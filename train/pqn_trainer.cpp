@@ -79,7 +79,7 @@ class PqnTrainer final : public CollectingTrainer {
   void initialize_agent() override { pqn_->initialize(stream_); }
 
   void evaluate_acts(const Stream& stream, const EvaluationActs& acts, EvaluationMode mode) const override {
-    const Epsilon epsilon{mode == EvaluationMode::kGreedy ? 0.0f : static_cast<float>(epsilon_.end)};
+    const Epsilon epsilon{mode == EvaluationMode::kGreedy ? 0.0f : static_cast<float>(epsilon_.last())};
     pqn_->act(stream,
               {acts.obs, acts.records, nullptr, acts.begin, acts.end, acts.row, acts.worker, epsilon, acts.seed});
   }

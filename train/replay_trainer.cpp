@@ -5,8 +5,8 @@
 
 namespace stampede {
 
-ReplayTrainer::ReplayTrainer(const TrainerSetup& setup)
-    : CollectingTrainer(setup, ring_rows(setup.config), 0, false),
+ReplayTrainer::ReplayTrainer(const TrainerSetup& setup, int extra_size)
+    : CollectingTrainer(setup, ring_rows(setup.config), extra_size, false),
       learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
       learning_starts_(setup.config.integer("learning_starts")),
       train_interval_(setup.config.integer("train_interval")),

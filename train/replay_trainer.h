@@ -15,7 +15,8 @@ class ReplayTrainer : public CollectingTrainer {
   void iterate() override;
 
  protected:
-  explicit ReplayTrainer(const TrainerSetup& setup);
+  // extra_size: floats that the ring keeps of every row for the algorithm.
+  explicit ReplayTrainer(const TrainerSetup& setup, int extra_size = 0);
 
   // Takes at least one row into the ring, at most `most`. Returns how many.
   virtual std::int64_t collect(std::int64_t most) = 0;

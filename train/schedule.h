@@ -29,6 +29,8 @@ struct Schedule {
     }
     return start;
   }
+  // Where it stays.
+  double last() const { return kind == ScheduleKind::kConstant ? start : end; }
 };
 
 }  // namespace stampede

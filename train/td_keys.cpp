@@ -119,6 +119,12 @@ KeyList tabular_keys() {
                     .min = 0,
                     .max = 10000,
                     .help = "updates from the learnt model after each step (Dyna-Q)"},
+                   {.name = "model_outcomes",
+                    .type = kInteger,
+                    .default_text = "4",
+                    .min = 1,
+                    .max = 64,
+                    .help = "of a state and action that the model draws by their frequencies; 1 = the latest"},
                    {.name = "first_visit",
                     .type = kFlag,
                     .default_text = "true",
@@ -154,6 +160,7 @@ TdConfig td_config(const Config& config) {
   td.return_window = static_cast<int>(config.integer("return_window"));
   if (config.has("planning_steps")) {
     td.planning_steps = static_cast<int>(config.integer("planning_steps"));
+    td.model_outcomes = static_cast<int>(config.integer("model_outcomes"));
     td.first_visit = td.target == TdTarget::kReturn && config.flag("first_visit");
   }
   return td;

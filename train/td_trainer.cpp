@@ -144,16 +144,16 @@ class TdTrainer final : public CollectingTrainer {
   }
 
   TdRates final_rates() const {
-    return {static_cast<float>(schedules_.epsilon.end), static_cast<float>(schedules_.learning_rate.end),
-            static_cast<float>(schedules_.temperature.end)};
+    return {static_cast<float>(schedules_.epsilon.last()), static_cast<float>(schedules_.learning_rate.last()),
+            static_cast<float>(schedules_.temperature.last())};
   }
 
   std::vector<double> policy(const double* action_values, EvaluationMode mode) const {
     if (mode == EvaluationMode::kGreedy) return epsilon_greedy_policy(*table_, action_values, 0.0);
     if (config_.target == TdTarget::kSoft) {
-      return boltzmann_policy(*table_, action_values, schedules_.temperature.end);
+      return boltzmann_policy(*table_, action_values, schedules_.temperature.last());
     }
-    return epsilon_greedy_policy(*table_, action_values, schedules_.epsilon.end);
+    return epsilon_greedy_policy(*table_, action_values, schedules_.epsilon.last());
   }
 
   // Exact returns of all learners' policies: the mean over learners, and the deviation among them.

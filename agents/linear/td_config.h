@@ -25,6 +25,7 @@ struct TdConfig {
   float bonus = 0.0f;          // beta / sqrt(visits of (s, a)) is added to rewards: Strehl & Littman 2008
   float rate_power = 0.0f;     // the learning rate is divided by visits^rate_power
   int planning_steps = 0;      // updates from the model after each step: Dyna-Q, section 8.2
+  int model_outcomes = 4;      // of a pair that the model tells apart by their frequencies; 1 = the latest alone
   bool first_visit = false;    // Monte Carlo: only a pair's first visit in an episode counts
   int episodes = 0;            // each learner stops learning after that many; 0 = never
   int return_window = 100;     // the last of those episodes, whose mean return is reported

@@ -61,20 +61,47 @@ HD void learn_returns(TdLane<Features>& lane, const TdHistory& history, const Td
   }
 }
 
-// Dyna-Q (section 8.2): what happened goes into the model, then pairs seen before are updated from it.
+// One more of the outcomes of a pair. A new one takes a free place, or that of the rarest.
+HD void count_outcome(ModelEntry* outcomes, int places, const ModelEntry& seen) {
+  int place = 0;
+  for (int k = 0; k < places; ++k) {
+    if (outcomes[k].count > 0 && outcomes[k].same_outcome(seen)) {
+      if (++outcomes[k].count < ModelEntry::kMostOften) return;
+      for (int j = 0; j < places; ++j) outcomes[j].count /= 2;
+      return;
+    }
+    place = outcomes[k].count < outcomes[place].count ? k : place;
+  }
+  outcomes[place] = seen;
+}
+
+// An outcome of a known pair, as often as it came.
+HD const ModelEntry& draw_outcome(const ModelEntry* outcomes, int places, Rng& rng) {
+  std::int32_t total = 0;
+  for (int k = 0; k < places; ++k) total += outcomes[k].count;
+  if (total == outcomes[0].count) return outcomes[0];
+  auto left = static_cast<std::int32_t>(rng.below(static_cast<std::uint32_t>(total)));
+  int k = 0;
+  while (left >= outcomes[k].count) left -= outcomes[k++].count;
+  return outcomes[k];
+}
+
+// Dyna-Q (section 8.2): what happened goes into the model, then pairs seen before are updated from it. Outcomes are
+// drawn with their frequencies, so that planning is right in stochastic worlds too.
 template <class Features>
 HD void learn_from_model(TdLane<Features>& lane, const TdTransition& t, Rng& rng) {
+  const int places = lane.config.model_outcomes;
   const auto here = static_cast<std::int32_t>(lane.pair(t.obs, t.action));
-  if (lane.model[here].kind == ModelEntry::kUnknown) lane.known[lane.progress.known_pairs++] = here;
-  lane.model[here] = {t.reward, static_cast<std::int32_t>(t.next_obs[0]),
-                      t.terminated() ? ModelEntry::kTerminates : ModelEntry::kContinues};
+  if (lane.outcomes_of(here)[0].count == 0) lane.known[lane.progress.known_pairs++] = here;
+  count_outcome(lane.outcomes_of(here), places,
+                {t.reward, static_cast<std::int32_t>(t.next_obs[0]), t.terminated() ? 1 : 0, 1});
   for (int k = 0; k < lane.config.planning_steps; ++k) {
     const std::int32_t pair = lane.known[rng.below(static_cast<std::uint32_t>(lane.progress.known_pairs))];
-    const ModelEntry& entry = lane.model[pair];
+    const ModelEntry& entry = draw_outcome(lane.outcomes_of(pair), places, rng);
     const auto state = static_cast<std::uint32_t>(pair / lane.actions);
     const auto next = static_cast<std::uint32_t>(entry.next_state);
     const TdTransition remembered{&state, &next, pair % lane.actions, entry.reward,
-                                  entry.kind == ModelEntry::kTerminates ? kTerminated : 0u};
+                                  entry.terminates != 0 ? kTerminated : 0u};
     lane.update_one_step(remembered, 0, lane.config.double_q ? static_cast<int>(rng.below(2)) : 0);
   }
 }

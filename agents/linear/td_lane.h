@@ -25,12 +25,17 @@ struct LearnerProgress {
   std::int32_t reserved;
 };
 
-// Dyna-Q's memory of what (s, a) led to last.
+// Dyna-Q's memory of one outcome of (s, a), and how often it came; 0 = none yet.
 struct ModelEntry {
-  static constexpr std::int32_t kUnknown = 0, kContinues = 1, kTerminates = 2;
+  static constexpr std::int32_t kMostOften = 1 << 24;  // then all counts of the pair are halved
   float reward;
   std::int32_t next_state;
-  std::int32_t kind;
+  std::int32_t terminates;  // 0 or 1
+  std::int32_t count;
+
+  HD bool same_outcome(const ModelEntry& other) const {
+    return reward == other.reward && next_state == other.next_state && terminates == other.terminates;
+  }
 };
 
 // Memory of all learners; null where an option is off. F features, A actions.
@@ -40,7 +45,7 @@ struct TdArrays {
   float* traces;                // [N, F, A]
   std::int32_t* active;         // [N, F * A], where traces are not 0
   std::int32_t* visits;         // [N, cells, A]
-  ModelEntry* model;            // [N, S, A]
+  ModelEntry* model;            // [N, S, A, model_outcomes]
   std::int32_t* known;          // [N, S * A], pairs the model knows
   std::uint32_t* first_visits;  // [N, S, A], 1 + row of the first visit in the latest episode that had one
 };
@@ -138,6 +143,10 @@ struct TdLane {
   // Place of a pair in arrays [S, A], for tables.
   HD std::size_t pair(const std::uint32_t* obs, int action) const {
     return static_cast<std::size_t>(obs[0]) * static_cast<std::size_t>(actions) + static_cast<std::size_t>(action);
+  }
+  // What the model knows of a pair: [model_outcomes].
+  HD ModelEntry* outcomes_of(std::int32_t pair) const {
+    return model + static_cast<std::size_t>(pair) * static_cast<std::size_t>(config.model_outcomes);
   }
   // Visits of (obs, action) counted so far.
   HD std::int32_t& visits_of(const std::uint32_t* obs, int action) const {

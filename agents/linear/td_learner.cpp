@@ -74,7 +74,7 @@ TdLearner::TdLearner(const TdConfig& config, const LinearFeatures& features, con
   take(traces_, config.lambda > 0.0f, size);
   take(active_, config.lambda > 0.0f, size);
   take(visits_, config.counts_visits(), static_cast<std::size_t>(cells.cells) * static_cast<std::size_t>(actions));
-  take(model_, config.planning_steps > 0, size);
+  take(model_, config.planning_steps > 0, size * static_cast<std::size_t>(config.model_outcomes));
   take(known_, config.planning_steps > 0, size);
   take(first_visits_, config.first_visit, size);
   problem_.arrays = {progress_.data, weights_.data, traces_.data, active_.data,

@@ -115,7 +115,7 @@ HD TdLane<Features> lane_of(int i, const Features& features, const TdProblem& pr
   }
   if (c.counts_visits()) lane.visits = all.visits + n * static_cast<std::size_t>(problem.cells.cells) * width;
   if (c.planning_steps > 0) {
-    lane.model = all.model + n * size;
+    lane.model = all.model + n * size * static_cast<std::size_t>(c.model_outcomes);
     lane.known = all.known + n * size;
   }
   if (c.first_visit) lane.first_visits = all.first_visits + n * size;

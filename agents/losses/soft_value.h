@@ -67,4 +67,13 @@ class NextPolicy {
   int greedy_;
 };
 
+// alpha times the entropy of pi(a) = exp((Q(a) - V) / alpha): what the state adds to a soft return that runs through
+// it.
+HD float soft_entropy(const float* q, int actions, float temperature) {
+  const NextPolicy policy(q, actions, temperature);
+  float sum = 0.0f;
+  for (int a = 0; a < actions; ++a) sum = fused(policy.probability(a), policy.entropy_bonus(a), sum);
+  return sum;
+}
+
 }  // namespace stampede

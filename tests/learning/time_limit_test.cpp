@@ -50,21 +50,51 @@ TEST(TimeLimit, TruncationIsBootstrapped) {
   EXPECT_NEAR(learnt("dqn", "ConstantReward-v0", kDqn, "q", 1)[0], 1.0 / (1.0 - kGamma), 0.3);
 }
 
-// A2C sees the limit as PPO does, whatever corrects a second epoch; REINFORCE has nothing to bootstrap with and takes
-// the truncation for an end: the mean return-to-go of seven rows is (7 - sum of the discounted tails) / (1 - gamma).
-TEST(TimeLimit, OnlyMonteCarloReturnsTakeATruncationForAnEnd) {
-  Keys keys{
-      {"num_envs", "16"},        {"rollout_steps", "16"},     {"gamma", "0.9"},        {"hidden", "16"},
-      {"optimizer", "adam"},     {"learning_rate", "0.01"},   {"max_grad_norm", "10"}, {"learning_rate_final", "0.01"},
-      {"total_steps", "120000"}, {"schedule_steps", "120000"}};
-  double tail = 0.0;
-  for (int left = 1; left <= 7; ++left) tail += (1.0 - std::pow(kGamma, left)) / (1.0 - kGamma) / 7.0;
-  EXPECT_NEAR(learnt("reinforce", "ConstantReward-v0", keys, "value", 1)[0], tail, 0.2);
-  keys.insert(keys.end(), {{"gae_lambda", "0.95"}, {"epochs", "2"}});
+const Keys kPolicyGradient{{"num_envs", "16"},        {"rollout_steps", "16"},      {"gamma", "0.9"},
+                           {"hidden", "16"},          {"learning_rate", "0.01"},    {"max_grad_norm", "10"},
+                           {"total_steps", "120000"}, {"schedule_steps", "120000"}, {"learning_rate_final", "0.01"}};
+
+// Learns both worlds: where time runs out the value goes on, where the episode ends it does not.
+void expect_true_values(const std::string& algorithm, const Keys& keys, const std::string& head) {
+  SCOPED_TRACE(algorithm);
+  EXPECT_NEAR(learnt(algorithm, "ConstantReward-v0", keys, head, 1)[0], 1.0 / (1.0 - kGamma), 0.4);
+  const std::vector<double> values = learnt(algorithm, "CountdownReward-v0", keys, head, 4);
+  for (int t = 0; t < 4; ++t) {
+    const double expected = (1.0 - std::pow(kGamma, 4 - t)) / (1.0 - kGamma);
+    EXPECT_NEAR(values[static_cast<std::size_t>(t)], expected, 0.1) << t;
+  }
+}
+
+// A2C sees the limit as PPO does, whatever corrects a second epoch; REINFORCE's learned baseline is what its Monte
+// Carlo returns go on with.
+TEST(TimeLimit, PolicyGradientsBootstrapTruncations) {
+  Keys adam = kPolicyGradient;
+  adam.emplace_back("optimizer", "adam");
+  expect_true_values("reinforce", adam, "value");
+  adam.insert(adam.end(), {{"gae_lambda", "0.95"}, {"epochs", "2"}});
   for (const char* advantage : {"gae", "vtrace"}) {
-    Keys all = keys;
+    Keys all = adam;
     all.emplace_back("advantage", advantage);
-    EXPECT_NEAR(learnt("a2c", "ConstantReward-v0", all, "value", 1)[0], 1.0 / (1.0 - kGamma), 0.4) << advantage;
+    expect_true_values("a2c", all, "value");
+  }
+  Keys kl = kPpo;
+  kl.emplace_back("objective", "kl");
+  expect_true_values("ppo", kl, "value");
+  expect_true_values("trpo", kPolicyGradient, "value");
+}
+
+TEST(TimeLimit, AsynchronousWorkersBootstrapTruncations) {
+  Keys keys = kPolicyGradient;
+  keys.emplace_back("workers", "1");
+  expect_true_values("a3c", keys, "value");
+  keys.insert(keys.end(), {{"target_interval", "512"}, {"epsilon_ends", "0.5"}, {"epsilon_shares", "1"}});
+  for (const char* steps : {"1", "3", "0"}) {
+    for (const char* target : {"max", "sarsa"}) {
+      SCOPED_TRACE(std::string(steps) + " " + target);
+      Keys all = keys;
+      all.insert(all.end(), {{"n_step", steps}, {"target", target}});
+      expect_true_values("async_q", all, "q");
+    }
   }
 }
 

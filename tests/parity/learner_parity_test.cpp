@@ -159,6 +159,24 @@ TEST(LearnerParity, SampledTransitions) {
   });
 }
 
+TEST(LearnerParity, SoftReturns) {
+  expect_parity([](const Stream& stream, int environments) {
+    constexpr int kBatch = 333;
+    const RandomRing random(stream, shape_of(environments));
+    const DeviceArray<std::int32_t> index(stream, kBatch), next(stream, kBatch);
+    const DeviceArray<float> reward(stream, kBatch), discount(stream, kBatch), entropies(stream, kBatch);
+    const DeviceArray<float> q(stream, noise_block(kBatch * 16, 3));
+    const UniformSampler sampler{random.view(), sample_window(random.ring()), {5, 6, Purpose::kReplaySample}, 3};
+    const Transitions transitions{index.data(), next.data(), reward.data(), discount.data()};
+    sample_transitions(stream, sampler, 0.97f, 0, kBatch, transitions);
+    add_entropies(stream, random.view(), 3, 0.97f, 0.4f, kBatch, transitions);
+    measure_entropies(stream, q.data(), 16, 5, 0.4f, 0, kBatch, entropies.data());
+    std::vector<float> all = reward.values();
+    for (const float h : entropies.values()) all.push_back(h);
+    return all;
+  });
+}
+
 TEST(LearnerParity, PrioritisedReplay) {
   for (const PriorityKind kind : {PriorityKind::kProportional, PriorityKind::kRank}) {
     expect_parity([kind](const Stream& stream, int environments) {

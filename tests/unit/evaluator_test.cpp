@@ -133,5 +133,15 @@ TEST(Evaluator, SeedsOfEvaluationsAreAllDifferent) {
   EXPECT_NE(evaluation_seed(1, 0), 1u);
 }
 
+// A constant schedule never comes to epsilon_end: the exploring policy is the one that explores.
+TEST(Evaluator, ConstantExplorationIsEvaluatedAsItIs) {
+  const Keys keys{
+      {"epsilon_schedule", "constant"}, {"epsilon_start", "1"}, {"epsilon_end", "0"}, {"eval_episodes", "200"}};
+  TrainingRun table("q_learning", "FrozenLake-v1", keys);
+  EXPECT_NEAR(table.trainer().evaluate(1, EvaluationMode::kStochastic).return_mean, 0.014, 0.001) << "random walk";
+  TrainingRun network("pqn", "CartPole-v1", keys);
+  EXPECT_NEAR(network.trainer().evaluate(1, EvaluationMode::kStochastic).return_mean, 22.2, 5.0) << "random pushes";
+}
+
 }  // namespace
 }  // namespace stampede

@@ -90,9 +90,26 @@ TEST_F(EpisodeReturns, AreRewardsToGoOfEpisodesThatEnded) {
   EXPECT_EQ(std::vector<int>(batch_.valid, batch_.valid + kRows), (std::vector<int>{1, 1, 1, 0, 1, 1, 0, 0}));
 }
 
-TEST_F(EpisodeReturns, ALearnedBaselineIsSubtracted) {
+// The truncated episode goes on with the value of its last observation, 70; the terminated one does not.
+TEST_F(EpisodeReturns, ALearnedBaselineIsSubtractedAndBootstrapsTruncations) {
   compute(true);
-  EXPECT_EQ(values(batch_.advantage), (std::vector<float>{-7.25f, -16.5f, -27, 0, -42, -54, 0, 0}));
+  EXPECT_EQ(values(batch_.target), (std::vector<float>{2.75f, 3.5f, 3, 0, 25.5f, 41, 0, 0}));
+  EXPECT_EQ(values(batch_.advantage), (std::vector<float>{-7.25f, -16.5f, -27, 0, -24.5f, -19, 0, 0}));
+}
+
+TEST_F(EpisodeReturns, ATruncationInTheLastRowIsWorthTheHead) {
+  hand_.write_column(0, {{1, kValid, 10},
+                         {1, kValid, 10},
+                         {1, kValid, 10},
+                         {1, kValid, 10},
+                         {1, kValid, 10},
+                         {1, kValid, 10},
+                         {1, kValid, 10},
+                         {8, kValid | kTruncated, 80}});
+  hand_.extra(kRows, 0)[RolloutExtra::kValue] = 6;
+  compute(true);
+  EXPECT_EQ(batch_.target[kRows - 1], 11.0f);
+  EXPECT_EQ(batch_.target[kRows - 2], 6.5f);
 }
 
 double metric(TrainingRun& run, const std::string& name) {

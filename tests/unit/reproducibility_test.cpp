@@ -180,6 +180,7 @@ const std::vector<Case> kCases = {
       {"batch_size", "131"},
       {"hidden", "16"},
       {"soft", "true"},
+      {"n_step", "3"},
       {"exploration", "boltzmann"},
       {"distribution", "quantile"},
       {"atoms", "5"},

@@ -21,12 +21,14 @@ TEST(Schedule, ExponentialMultipliesByTheSameFactor) {
   EXPECT_NEAR(schedule.at(50), 0.1, 1e-12);
   EXPECT_NEAR(schedule.at(75) / schedule.at(50), schedule.at(50) / schedule.at(25), 1e-12);
   EXPECT_NEAR(schedule.at(200), 0.01, 1e-12);
+  EXPECT_DOUBLE_EQ(schedule.last(), 0.01);
 }
 
 TEST(Schedule, ConstantIgnoresItsEnd) {
   const Schedule schedule{ScheduleKind::kConstant, 0.3, 0.0, 10};
   EXPECT_DOUBLE_EQ(schedule.at(0), 0.3);
   EXPECT_DOUBLE_EQ(schedule.at(10), 0.3);
+  EXPECT_DOUBLE_EQ(schedule.last(), 0.3);
 }
 
 TEST(Schedule, NoRowsMeanTheEndAtOnce) {

@@ -207,6 +207,32 @@ TEST(DynaQ, PlanningSpreadsWhatIsKnown) {
   }
 }
 
+// One outcome in four pays 8. A model of frequencies plans with the mean, 2; one of the latest outcome with that alone.
+TEST(DynaQ, OutcomesAreDrawnAsOftenAsTheyCame) {
+  for (const int outcomes : {1, 2, 4}) {
+    TdRig rig({.planning_steps = 500, .model_outcomes = outcomes});
+    rig.rates.learning_rate = 0.01f;
+    for (int k = 0; k < 8; ++k) rig.episode(0, {{0, k % 4 == 3 ? 8.0f : 0.0f, 1}}, kTerminated);
+    EXPECT_NEAR(rig.q(0, 0), outcomes == 1 ? 8.0f : 2.0f, 1.2f) << outcomes;  // the deviation is 0.25
+  }
+}
+
+TEST(DynaQ, TheRarestOutcomeMakesRoom) {
+  ModelEntry outcomes[2] = {};
+  for (const float reward : {1.0f, 1.0f, 2.0f, 3.0f}) count_outcome(outcomes, 2, {reward, 0, 0, 1});
+  EXPECT_EQ(outcomes[0].reward, 1.0f);
+  EXPECT_EQ(outcomes[0].count, 2);
+  EXPECT_EQ(outcomes[1].reward, 3.0f);
+  EXPECT_EQ(outcomes[1].count, 1);
+  outcomes[0].count = ModelEntry::kMostOften - 1;
+  outcomes[1].count = 7;
+  count_outcome(outcomes, 2, {1.0f, 0, 0, 1});
+  EXPECT_EQ(outcomes[0].count, ModelEntry::kMostOften / 2);
+  EXPECT_EQ(outcomes[1].count, 3);
+  count_outcome(outcomes, 2, {1.0f, 0, 1, 1});
+  EXPECT_EQ(outcomes[1].terminates, 1) << "the same reward, but an end";
+}
+
 TEST(Exploration, CountsAddABonus) {
   TdRig rig({.gamma = 0.0f, .bonus = 2.0f});
   rig.episode(0, {{0, 1, 1}}, kTerminated);
