@@ -50,9 +50,10 @@ enum class FusedHead { kPolicy, kValues };
 // What a rollout reads and writes, besides environments and network. Slots are a ring's: behind the last follows the
 // first.
 struct FusedRows {
-  std::uint32_t* obs;      // [slots, N, D]; the first row's is read
-  std::uint32_t* records;  // [slots, N, record words]
-  float* extra;            // [slots, N, extra_size], null without
+  const std::uint32_t* first_obs;  // [N, D], of the first row: its slot's, or what is to be copied there
+  std::uint32_t* obs;              // [slots, N, D]
+  std::uint32_t* records;          // [slots, N, record words]
+  float* extra;                    // [slots, N, extra_size], null without
   int extra_size;
   int slots, first_slot;
   int environments, steps;  // N, T

@@ -93,7 +93,10 @@ struct RolloutKernel {
     int slot = rows.first_slot;
     std::size_t index = flat_index(slot, environment);
     typename Shape::Obs obs;
-    load_words(rows.obs + index * Shape::kObsWords, obs);
+    load_words(rows.first_obs + static_cast<std::size_t>(environment) * Shape::kObsWords, obs);
+    if (active && rows.first_obs != rows.obs + flat_index(slot, 0) * Shape::kObsWords) {
+      store_words(rows.obs + index * Shape::kObsWords, obs);
+    }
     const bool paired = i / kEpisodeSegment * kEpisodeSegment + 32 < n;
     const unsigned pair = threadIdx.x / kEpisodeSegment + 1;
     for (int t = 0;; ++t) {
