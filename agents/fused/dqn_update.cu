@@ -33,12 +33,19 @@ FusedDqn::FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, flo
 }
 
 #ifdef __CUDACC__
+std::size_t FusedDqn::block_bytes(const NetworkSpec& spec) {
+  return fused_towers(spec)[0].width == 64 ? DqnGradientKernel<TowerShape<64>>::kSharedBytes
+                                           : DqnGradientKernel<TowerShape<128>>::kSharedBytes;
+}
+
 void FusedDqn::act(const Stream& stream, DqnActs acts) const { launch_acts(CudaLaunch{stream}, acts); }
 
 void FusedDqn::update(const Stream& stream, const DqnUpdateBatch& batch, float learning_rate) const {
   launch_update(CudaLaunch{stream}, batch, learning_rate);
 }
 #else
+std::size_t FusedDqn::block_bytes(const NetworkSpec&) { return 0; }
+
 void FusedDqn::act(const Stream&, DqnActs) const {
   throw RuntimeError("fused updates: this program was built without CUDA");
 }

@@ -13,6 +13,8 @@ class FusedDqn {
   // Whether values of this kind are computed this way: hidden layers of 64 and 64 or 128 and 128, at most 8 inputs and
   // outputs, no distribution.
   static bool fits(const NetworkSpec& spec, const ValueHeads& heads);
+  // Shared memory of a block that updates such a network; 0 in a program without CUDA.
+  static std::size_t block_bytes(const NetworkSpec& spec);
 
   struct Options {
     TdLoss td;
