@@ -72,7 +72,7 @@ TEST(MinibatchMomentBlocks, SameBitsAsOnACpu) {
 }
 
 TEST(RemovedBarriers, OfMinibatchMoments) {
-  MinibatchOfAdvantages minibatch(64 * 129);
+  MinibatchOfAdvantages minibatch(64 * 200);
   const auto launch = [&](const Schedule& schedule) {
     return minibatch.by_blocks(AdvantageScaling::kNormalize, schedule);
   };
