@@ -70,7 +70,8 @@ class RolloutSide {
     simt::GuardedArray<float> extra(floats(ring_->extra_values()));
     const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(),
                                           {fused_network(*agent_)},
-                                          rows(obs.data(), first_word, records.data(), extra.data())};
+                                          rows(obs.data(), first_word, records.data(), extra.data()),
+                                          0};
     launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);

@@ -133,7 +133,7 @@ class ValueSide {
     part.obs = obs.data();
     part.records = records.data();
     part.extra = extra_size_ > 0 ? reinterpret_cast<float*>(extra.data()) : nullptr;
-    const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), {network}, part};
+    const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), {network}, part, 0};
     launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);

@@ -72,14 +72,15 @@ struct RolloutKernel {
   EnvBatch<E> batch;
   Policy policy;
   FusedRows rows;
+  unsigned block_environments;
 
   DEVICE void operator()() const {
     DYNAMIC_SHARED(float, shared);
     policy.stage(shared);
     __syncthreads();
     const int thread = static_cast<int>(threadIdx.x);
-    const int first = static_cast<int>(blockIdx.x * blockDim.x) + thread / 32 * 32;
-    if (first >= rows.environments) return;
+    const int first = static_cast<int>(blockIdx.x * block_environments) + thread / 32 * 32;
+    if (threadIdx.x >= block_environments || first >= rows.environments) return;
     roll(shared, shared + policy.weight_size() + thread / 32 * policy.warp_size(), first + thread % 32);
   }
 
