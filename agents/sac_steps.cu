@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/sac_steps.h"
 
+#include "agents/sample_squashed.h"
 #include "kernels/launch.h"
 
 namespace stampede {
 namespace {
-
-HD float normal_of(Rng& rng) {
-  const std::uint32_t first = rng.next_word();
-  return standard_normal(first, rng.next_word());
-}
 
 struct ActSquashedOp {
   ActRows rows;
@@ -32,26 +28,6 @@ struct ActSquashedOp {
       }
       rows.code.write_dimension(j, coded, rows.record_of(i));
     }
-  }
-};
-
-struct SamplePolicyOp {
-  PolicySampling s;
-
-  HD void operator()(int r) const {
-    const float *const means = s.policy.mean(r), *const log_sigma = s.policy.log_sigmas.row(r);
-    Rng rng(s.key, static_cast<std::uint32_t>(s.begin + r));
-    float* const action =
-        s.out.features + static_cast<std::size_t>(r) * static_cast<std::size_t>(s.out.stride) + s.obs_size;
-    float log_prob = 0.0f;
-    for (int j = 0; j < s.policy.size; ++j) {
-      const float noise = normal_of(rng);
-      const SquashedSample sample = sample_squashed(means[j], log_sigma[j], noise);
-      action[j] = sample.action;
-      log_prob += sample.log_prob;
-      if (s.noise != nullptr) s.noise[r * s.policy.size + j] = noise;
-    }
-    s.log_probs[r] = log_prob;
   }
 };
 
@@ -121,7 +97,8 @@ void act_squashed(const Stream& stream, const ActRows& rows, const SquashedOutpu
 }
 
 void sample_policy(const Stream& stream, int rows, const PolicySampling& sample) {
-  for_each_index(stream, rows, SamplePolicyOp{sample});
+  if (sample.policy.size == 1) return for_each_index(stream, rows, SamplePolicyOp<1>{sample});
+  for_each_index(stream, rows, SamplePolicyOp<0>{sample});
 }
 
 void soft_bootstrap(const Stream& stream, int rows, const CriticOutputs& q, const float* log_probs, const float* alpha,

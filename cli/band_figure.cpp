@@ -39,8 +39,9 @@ NamedBand read_band(const std::string& name, const std::vector<std::string>& run
 }
 
 std::string band_figure_script(const std::vector<NamedBand>& bands, std::string_view terminal) {
-  std::string script = terminal == "svg" ? "set terminal svg size 900,560 noenhanced font 'sans,13'\n"
-                                         : "set terminal pngcairo size 1200,750 noenhanced font 'sans,13'\n";
+  std::string script = terminal == "svg"
+                           ? "set terminal svg size 900,560 background '#ffffff' noenhanced font 'sans,13'\n"
+                           : "set terminal pngcairo size 1200,750 noenhanced font 'sans,13'\n";
   int seeds = 0;
   for (std::size_t i = 0; i < bands.size(); ++i) {
     script += data_of(bands[i].band, i);

@@ -118,8 +118,9 @@ RunCurves read_run_curves(const std::string& folder) {
 }
 
 std::string curve_figure_script(const std::vector<RunCurves>& runs, std::string_view terminal) {
-  std::string script = terminal == "svg" ? "set terminal svg size 900,1000 noenhanced font 'sans,13'\n"
-                                         : "set terminal pngcairo size 1200,1350 noenhanced font 'sans,13'\n";
+  std::string script = terminal == "svg"
+                           ? "set terminal svg size 900,1000 background '#ffffff' noenhanced font 'sans,13'\n"
+                           : "set terminal pngcairo size 1200,1350 noenhanced font 'sans,13'\n";
   append_data(script, runs);
   script +=
       "set output picture\n"

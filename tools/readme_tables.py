@@ -39,6 +39,17 @@ HEADLINES = {
     "solve/dqn/CartPole-v1": "CartPole solved by DQN, whole process, median of 10 seeds",
 }
 
+PEER_HEADLINES = {
+    "env/CartPole-v1/1024": "CartPole steps, 1024 environments",
+    "train/ppo/CartPole-v1/64": "PPO CartPole, 64 environments, whole loop",
+    "train/ppo/Pendulum-v1/rltools": "PPO Pendulum, 4 environments, RLtools' settings",
+    "train/dqn/updates/256x256/64": "DQN updates, net 256-256, batch 64",
+    "replay/per/256": "prioritised replay, batch 256 of 1M",
+    "train/sac/64x64/100": "SAC, nets 64-64, batch 100",
+    "train/sac/256x256/256": "SAC, nets 256-256, batch 256",
+    "solve/CartPole-v1": "CartPole solved by PPO, whole process",
+}
+
 GPU_HEADLINES = {
     "cuda/env/CartPole-v1/1048576": "CartPole, 2^20 environments, steps and restarts written to the ring",
     "cuda/train/ppo/CartPole-v1/8192": "PPO CartPole, 8192 x 128, 4 epochs x 4 minibatches, two nets 64-64, fp32",
@@ -187,23 +198,32 @@ def reference_table(path):
     return "\n".join(lines)
 
 
-def peers_table(path):
-    """Rates and times of bench/peers/run.py; a ratio above 1 means that stampede is that many times faster."""
-    if not path.exists():
-        return NOT_MEASURED
-    lines = ["| what | cores | stampede | beside it | measured | times faster |", "|---|---|---|---|---|---|"]
-    for group in json.loads(path.read_text())["groups"]:
+def peer_comparisons(path):
+    """(group, ours, [(peer, theirs, times faster)]) of bench/peers/run.py, ours and theirs with their units."""
+    for group in json.loads(path.read_text())["groups"] if path.exists() else []:
         is_rate = group["unit"].endswith("/s")
         scale, unit = {"us": (1e-6, "s")}.get(group["unit"], (1.0, "/s" if is_rate else "s"))
         ours = group["stampede"].get("median")
-        for peer in group["peers"]:
-            theirs = peer.get("median")
-            if not ours or not theirs:
-                continue
-            times = ours / theirs if is_rate else theirs / ours
-            lines.append(f"| {group['name']} | {group['cores']} | {with_unit(ours * scale, unit)} | {peer['name']} | "
-                         f"{with_unit(theirs * scale, unit)} | {times:.3g} |")
-    return "\n".join(lines)
+        peers = [(peer["name"], with_unit(peer["median"] * scale, unit),
+                  ours / peer["median"] if is_rate else peer["median"] / ours)
+                 for peer in group["peers"] if ours and peer.get("median")]
+        if peers:
+            yield group, with_unit(ours * scale, unit), peers
+
+
+def peers_table(path):
+    lines = [f"| {group['name']} | {group['cores']} | {ours} | {name} | {theirs} | {times:.3g} |"
+             for group, ours, peers in peer_comparisons(path) for name, theirs, times in peers]
+    header = ["| what | cores | stampede | beside it | measured | times faster |", "|---|---|---|---|---|---|"]
+    return "\n".join(header + lines) if lines else NOT_MEASURED
+
+
+def peer_headlines(path):
+    found = {group["name"]: (group, peers) for group, _, peers in peer_comparisons(path)}
+    lines = [f"| {words} | {found[name][0]['cores']} | " +
+             ", ".join(f"{times:.2g} x {peer}" if times < 100 else f"{times:.0f} x {peer}" for peer, _, times in found[name][1]) + " |"
+             for name, words in PEER_HEADLINES.items() if name in found]
+    return "\n".join(["| the same task | cores | speed of stampede |", "|---|---|---|", *lines]) if lines else NOT_MEASURED
 
 
 def fill(path, text, name, body):
@@ -221,6 +241,7 @@ def main(arguments):
     gpu_benchmarks, gpu_runs = read_results(root / "bench" / "results", on_gpu=True)
     documents = {
         "README.md": {"headline": headline_table(benchmarks, HEADLINES),
+                      "peers": peer_headlines(root / "bench" / "results" / "peers.json"),
                       "gpu": headline_table(gpu_benchmarks, GPU_HEADLINES, solve_rows(gpu_runs))},
         "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs),
                             "reference": reference_table(root / "bench" / "results" / "tabular.json"),

@@ -32,6 +32,18 @@ ZOO_PPO = ["num_envs=8", "rollout_steps=32", "epochs=20", "minibatches=1", "gamm
            "value_coef=0.5", "max_grad_norm=0.5", "hidden=64,64", "activation=tanh", "shared_torso=false",
            "threads=1"]
 
+# RLtools' example of PPO on Pendulum.
+RLTOOLS_PPO = ["num_envs=4", "rollout_steps=1024", "minibatches=16", "epochs=2", "gamma=0.9", "hidden=64,64",
+               "activation=relu", "normalize_observations=true", "learning_rate=0.001", "log_sigma=0.7"]
+
+
+def rltools_ppo_group(cores):
+    words = ["ppo", "Pendulum-v1", *RLTOOLS_PPO, "total_steps=303104", "eval_every=303104", f"threads={cores}"]
+    return {"name": "train/ppo/Pendulum-v1/rltools" + ("" if cores == 1 else f"/{cores} cores"), "unit": "steps/s",
+            "cores": cores, "stampede": {"name": "stampede", "how": PROGRAM, "words": words},
+            "peers": [peer("RLtools", "torch", "rltools_loop.py", "ppo")]}
+
+
 GROUPS = [
     env_group(1024, 1, peer("gymnasium CartPoleVectorEnv", "torch", "env_steps.py", "gymnasium", "CartPole-v1", 1024, 1),
               peer("envpool", "torch", "env_steps.py", "envpool", "CartPole-v1", 1024, 1),
@@ -53,6 +65,8 @@ GROUPS = [
     {"name": "train/ppo/CartPole-v1/64", "unit": "steps/s", "cores": 2,
      "stampede": bench("stampede", "train/ppo/CartPole-v1/64"),
      "peers": [peer("JAX script in PureJaxRL's style", "jax", "ppo_jax.py", "rate", 64)]},
+    rltools_ppo_group(1),
+    rltools_ppo_group(2),
     {"name": "train/dqn/updates/256x256/64", "unit": "updates/s", "cores": 1,
      "stampede": bench("stampede, environment steps included", "train/dqn/updates/256x256/64"),
      "peers": [peer("Stable-Baselines3", "torch", "baselines.py", "sb3", "dqn"),
@@ -61,12 +75,12 @@ GROUPS = [
     replay_group(4096),
     {"name": "train/sac/64x64/100", "unit": "steps/s", "cores": 1,
      "stampede": bench("stampede", "train/sac/updates/64x64/100"),
-     "peers": [peer("RLtools", "torch", "rltools_sac.py", 64, 100)]},
+     "peers": [peer("RLtools", "torch", "rltools_loop.py", "sac", 64, 100)]},
     {"name": "train/sac/256x256/256", "unit": "steps/s", "cores": 2,
      "stampede": bench("stampede", "train/sac/updates/256x256/256/threads:2"),
      "peers": [peer("Stable-Baselines3", "torch", "baselines.py", "sb3", "sac", 2),
                peer("SBX", "jax", "baselines.py", "sbx", "sac"),
-               peer("RLtools", "torch", "rltools_sac.py", 256, 256)]},
+               peer("RLtools", "torch", "rltools_loop.py", "sac", 256, 256)]},
     {"name": "solve/CartPole-v1", "unit": "s", "cores": 2,
      "stampede": {"name": "stampede ppo", "how": SOLVE, "words": ["ppo", "CartPole-v1"]},
      "peers": [{"name": "Stable-Baselines3 PPO", "how": PEER_SOLVE, "stack": "torch",

@@ -36,6 +36,7 @@ policy_gradient_loss PolicyGradientLoss 2
 policy_gradient_loss PolicyGradientLoss 3
 LOSSES
 loop choose_categorical kernels/launch.h "#include \"agents/choose_categorical.h\"\n#include \"kernels/launch.h\"\n$rows ChooseCategoricalOp<2, true>&);\n}\n"
+loop sample_squashed kernels/launch.h "#include \"agents/sample_squashed.h\"\n#include \"kernels/launch.h\"\n$rows SamplePolicyOp<1>&);\n}\n"
 loop fault kernels/launch.h "#include \"kernels/launch.h\"\n${rows%template void*}struct Fault { float* x; HD void operator()(int i) const { x[i] = x[i - 1]; if (x[i] > 1) __builtin_abort(); } };\ntemplate void run(int, int, const Fault&);\n}\n"
 
 export -f compile

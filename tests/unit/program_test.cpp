@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -269,6 +270,17 @@ TEST_F(Program, HelpAndListsSayWhatThereIs) {
   EXPECT_NE(succeed({"list", "keys", "dqn", "CartPole-v1"}).out.find("target_interval"), std::string::npos);
   EXPECT_NE(succeed({"list", "presets"}).out.find("CartPole-v1 (preset=1024|8192|65536)"), std::string::npos);
   EXPECT_NE(succeed({"list", "keys", "ppo", "CartPole-v1", "8192"}).out.find("default 8192\n"), std::string::npos);
+}
+
+TEST_F(Program, WaitingThreadsSpinOnlyBriefly) {
+  unsetenv("OMP_WAIT_POLICY");
+  unsetenv("GOMP_SPINCOUNT");
+  setenv("OMP_DISPLAY_ENV", "verbose", 1);
+  EXPECT_NE(succeed({"list", "env"}).err.find("GOMP_SPINCOUNT = '2000'"), std::string::npos);
+  setenv("GOMP_SPINCOUNT", "77", 1);
+  EXPECT_NE(succeed({"list", "env"}).err.find("GOMP_SPINCOUNT = '77'"), std::string::npos);
+  unsetenv("GOMP_SPINCOUNT");
+  unsetenv("OMP_DISPLAY_ENV");
 }
 
 TEST_F(Program, APresetByNameLiesBelowTheCommandLine) {
