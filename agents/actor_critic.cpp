@@ -6,6 +6,7 @@
 
 #include "agents/row_metrics.h"
 #include "kernels/buffer.h"
+#include "kernels/device_limits.h"
 #include "kernels/error.h"
 #include "kernels/gemm.h"
 
@@ -87,17 +88,21 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
 
 void ActorCritic::make_fused(const ActorCriticConfig& config, int updates, const Stream& stream, Arena& arena) {
   if (updates == 0) return;
-  const bool possible = stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_);
+  const DeviceLimits limits = device_limits(stream.device());
+  const auto fits = [&](Precision precision) {
+    return stream.is_cuda() && FusedPolicyUpdate::fits(network_.spec(), layout_, precision) &&
+           limits.holds_block(FusedPolicyUpdate::block_bytes(network_.spec(), precision));
+  };
+  const bool low = config.precision == Precision::kBf16 && fits(Precision::kBf16);
+  const bool possible = low || fits(Precision::kFp32);
   if (config.fused == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
-        "outputs, discrete or gaussian actions without sde; leave it at auto");
+        "outputs, discrete or gaussian actions without sde, and a GPU with the shared memory; leave it at auto");
   }
   if (config.fused == FusedUse::kNever || !possible) return;
-  const bool low = config.precision == Precision::kBf16;
-  const Precision precision =
-      low && FusedPolicyUpdate::fits(network_.spec(), layout_, Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
-  fused_.emplace(network_, layout_, observations_, metric_totals_, updates, precision, arena);
+  fused_.emplace(network_, layout_, observations_, metric_totals_, updates, low ? Precision::kBf16 : Precision::kFp32,
+                 arena);
 }
 
 ActorCritic::Scratch ActorCritic::take_scratch(int rows, bool gradient, Arena& arena) const {
@@ -172,7 +177,11 @@ void ActorCritic::evaluate_head(const Stream& stream, const ActRequest& request)
 }
 
 void ActorCritic::begin_update(const Stream& stream, const RingView& ring, float gamma) {
-  fill_zero(stream, &network_.state()->stop, sizeof(LearnerState::stop));
+  if (fused_) {
+    fused_->begin();
+  } else {
+    fill_zero(stream, &network_.state()->stop, sizeof(LearnerState::stop));
+  }
   rewards_.update(stream, ring, gamma);
 }
 

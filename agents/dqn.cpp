@@ -8,6 +8,7 @@
 #include "agents/row_metrics.h"
 #include "agents/unit_dropout.h"
 #include "kernels/buffer.h"
+#include "kernels/device_limits.h"
 #include "kernels/error.h"
 
 namespace stampede {
@@ -95,12 +96,15 @@ Dqn::Dqn(const DqnConfig& config, const Space& action, std::shared_ptr<const Net
 }
 
 void Dqn::make_fused(const Stream& stream, Arena& arena) {
-  const bool possible =
-      stream.is_cuda() && noisy_.off() && !records_entropies(config_) && FusedDqn::fits(network_.spec(), heads_);
+  const bool possible = stream.is_cuda() && noisy_.off() && !records_entropies(config_) &&
+                        FusedDqn::fits(network_.spec(), heads_) &&
+                        device_limits(stream.device()).holds_block(FusedDqn::block_bytes(network_.spec()));
   if (config_.fused == FusedUse::kAlways && !possible) {
     throw UsageError(
         "fused: needs device=cuda, hidden layers of 64,64 or 128,128 without layer_norm, at most 8 observations and "
-        "outputs, no noisy layers, no distribution, no soft targets of several steps; leave it at auto");
+        "outputs, no noisy layers, no distribution, no soft targets of several steps, and a GPU with the shared "
+        "memory; "
+        "leave it at auto");
   }
   if (config_.fused == FusedUse::kNever || !possible) return;
   fused_.emplace(network_, heads_, target_.data,

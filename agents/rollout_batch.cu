@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/rollout_batch.h"
 
+#include "agents/moment_blocks.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -34,41 +35,6 @@ struct CopyRolloutRow {
   HD void operator()(const RingView& ring, int m, std::size_t index) const {
     copy_observation(ring, index, m, fields.batch.obs);
     fields.copy(m, index);
-  }
-};
-
-struct MomentPartOp {
-  RolloutBatch batch;
-  int size;
-  MomentPart* parts;
-
-  HD void operator()(int part) const {
-    MomentPart m{0.0, 0.0, 0.0};
-    const std::int64_t rows = size;
-    for (auto k = static_cast<int>(part * rows / kMomentParts); k < static_cast<int>((part + 1) * rows / kMomentParts);
-         ++k) {
-      const double a = batch.valid[k] ? static_cast<double>(batch.advantage[k]) : 0.0;
-      m.count += batch.valid[k];
-      m.sum += a;
-      m.squares += a * a;
-    }
-    parts[part] = m;
-  }
-};
-
-struct MomentFinishOp {
-  const MomentPart* parts;
-  MinibatchMoments* moments;
-  AdvantageScaling scaling;
-
-  HD void operator()(int) const {
-    MomentPart m{0.0, 0.0, 0.0};
-    for (int p = 0; p < kMomentParts; ++p) {
-      m.count += parts[p].count;
-      m.sum += parts[p].sum;
-      m.squares += parts[p].squares;
-    }
-    *moments = finish_moments(m, scaling);
   }
 };
 
@@ -111,8 +77,15 @@ void copy_rollout(const Stream& stream, const RingView& ring, const Space& actio
 
 void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size, AdvantageScaling scaling,
                        MomentPart* parts, MinibatchMoments* moments) {
-  for_each_index(stream, kMomentParts, MomentPartOp{batch, size, parts}, kMomentParts / 2);
-  for_each_index(stream, 1, MomentFinishOp{parts, moments, scaling});
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    launch_blocks(stream, kMomentParts, MomentPartKernel::kThreads, 0, MomentPartKernel{batch, size, parts});
+    launch_blocks(stream, 1, kMomentParts, 0, MomentFinishKernel{parts, moments, scaling});
+    return;
+  }
+#endif
+  for_each_index_on_cpu(stream, kMomentParts, MomentPartOp{batch, size, parts}, kMomentParts / 2);
+  *moments = sum_of_parts(parts, scaling);
 }
 
 }  // namespace stampede

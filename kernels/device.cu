@@ -13,11 +13,16 @@ namespace {
 
 __global__ void probe_kernel() {}
 
-// Not empty when nvcc compiled nothing that this GPU's driver can run. Its first launch would say so, much later.
-std::string missing_code() {
+// Not empty when the GPU does not take this program's kernels. Their first launch would say so, much later: nvcc
+// compiled nothing that its driver can run, or another process has it for itself.
+std::string refusal() {
   cudaFuncAttributes attributes{};
-  if (cudaFuncGetAttributes(&attributes, probe_kernel) != cudaErrorNoKernelImageForDevice) return "";
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, probe_kernel);
+  if (status == cudaSuccess) return "";
   cudaGetLastError();
+  if (status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction) {
+    return std::string("the GPU cannot be used: ") + cudaGetErrorString(status);
+  }
   int major = 0, minor = 0;
   cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
   cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
@@ -36,7 +41,7 @@ std::string cuda_unavailable_reason() {
     cudaGetLastError();
     return std::string("no usable GPU: ") + cudaGetErrorString(status);
   }
-  return count > 0 ? missing_code() : "no GPU in this machine";
+  return count > 0 ? refusal() : "no GPU in this machine";
 #else
   return "this build has no CUDA path (nvcc was not found when it was configured)";
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm_cuda.h"
 
+#include "kernels/element_count.h"
 #include "kernels/gemm_blocks.h"
 #include "kernels/launch.h"
 
@@ -40,7 +41,7 @@ void cuda_linear_forward(const Stream& stream, const LinearForward& op) {
 }
 
 void cuda_embedding_forward(const Stream& stream, const LinearForward& op, const std::int32_t* classes) {
-  for_each_index(stream, op.rows * op.out_stride, EmbeddingForwardElement{op, classes});
+  for_each_index(stream, element_count(op.rows, op.out_stride), EmbeddingForwardElement{op, classes});
 }
 
 void cuda_linear_backward_data(const Stream& stream, const LinearBackwardData& op) {

@@ -13,12 +13,12 @@ DEVICE bool is_last_block(unsigned* arrived) {
   SHARED_ARRAY(unsigned, last, 1);
   __syncthreads();
   if (threadIdx.x == 0) {
-    __threadfence();
+    __threadfence();  // what the block wrote, before its arrival
     last[0] = atomicAdd(arrived, 1u) + 1 == gridDim.x;
     if (last[0] != 0) *arrived = 0;
+    __threadfence();  // the arrivals of the others, before what this block reads
   }
   __syncthreads();
-  __threadfence();
   return last[0] != 0;
 }
 #endif

@@ -45,12 +45,22 @@ inline UpdateScalars* update_scalars(const OptimizerBlocks& blocks) {
   return reinterpret_cast<UpdateScalars*>(blocks.scratch + (optimizer_chunks(blocks.count) + 15) / 16 * 16);
 }
 
-HD UpdateScalars decide_scalars(const OptimizerConfig& config, float learning_rate, float norm, std::int64_t step) {
+// What the first and second moment after `step` gradients are divided by.
+struct BiasCorrections {
+  double first, second;
+};
+
+// One of them; the power takes a CUDA thread longer than all else that an update has to decide.
+HD double bias_correction(const OptimizerConfig& config, float beta, std::int64_t step) {
   const bool adam = config.kind != OptimizerKind::kRmsProp && config.kind != OptimizerKind::kSgd;
+  return adam ? 1.0 - pow(static_cast<double>(beta), static_cast<double>(step)) : 1.0;
+}
+
+HD UpdateScalars decide_scalars(const OptimizerConfig& config, float learning_rate, float norm, std::int64_t step,
+                                const BiasCorrections& corrections) {
   const bool decoupled = config.kind == OptimizerKind::kAdamW;
   const double rate = learning_rate, beta1 = config.beta1, beta2 = config.beta2;
-  const double correction1 = adam ? 1.0 - pow(beta1, static_cast<double>(step)) : 1.0;
-  const double correction2 = adam ? 1.0 - pow(beta2, static_cast<double>(step)) : 1.0;
+  const double correction1 = corrections.first, correction2 = corrections.second;
   const double clip = config.max_norm > 0.0f ? config.max_norm / (static_cast<double>(norm) + 1e-6) : 1.0;
   UpdateScalars scalars;
   scalars.active = 1;
@@ -77,9 +87,9 @@ HD UpdateScalars decide_scalars(const OptimizerConfig& config, float learning_ra
 }
 
 // Moves the learner's state on after a gradient of this norm and decides the scalars; what a stopped learner or a norm
-// that is not finite does to them included.
-HD void decide_update(const OptimizerConfig& config, float learning_rate, float norm, LearnerState* state,
-                      UpdateScalars* scalars) {
+// that is not finite does to them included. corrections: of the state's next step.
+HD void decide_update(const OptimizerConfig& config, float learning_rate, float norm,
+                      const BiasCorrections& corrections, LearnerState* state, UpdateScalars* scalars) {
   scalars->active = 0;
   if (state->stop != 0 || state->failed != 0) return;
   state->gradient_norm = norm;
@@ -88,7 +98,15 @@ HD void decide_update(const OptimizerConfig& config, float learning_rate, float 
     return;
   }
   state->step += 1;
-  *scalars = decide_scalars(config, learning_rate, norm, state->step);
+  *scalars = decide_scalars(config, learning_rate, norm, state->step, corrections);
+}
+
+HD void decide_update(const OptimizerConfig& config, float learning_rate, float norm, LearnerState* state,
+                      UpdateScalars* scalars) {
+  const std::int64_t step = state->step + 1;
+  const BiasCorrections corrections{bias_correction(config, config.beta1, step),
+                                    bias_correction(config, config.beta2, step)};
+  decide_update(config, learning_rate, norm, corrections, state, scalars);
 }
 
 // The sum of gradient[g * stride] over the groups: neighbours first, then neighbours of those.
@@ -195,19 +213,34 @@ struct CombineGradients {
   }
 };
 
-// Measures the norm, moves the learner's state on and decides the scalars. One thread.
+// Measures the norm, moves the learner's state on and decides the scalars. One block of kThreads.
 struct DecideUpdate {
+  static constexpr unsigned kThreads = 128;
+
   OptimizerConfig config;
   const float* chunk_sums;  // [chunks]
-  unsigned chunks;
+  unsigned chunks;          // at least 1
   float learning_rate;
   LearnerState* state;     // [1]
   UpdateScalars* scalars;  // [1]
 
   DEVICE void operator()() const {
+    SHARED_ARRAY(float, sums, kThreads);
+    SHARED_ARRAY(double, corrections, 2);
+    if (threadIdx.x == 32) corrections[0] = bias_correction(config, config.beta1, state->step + 1);
+    if (threadIdx.x == 64) corrections[1] = bias_correction(config, config.beta2, state->step + 1);
     double total = 0.0;
-    for (unsigned c = 0; c < chunks; ++c) total += static_cast<double>(chunk_sums[c]);
-    decide_update(config, learning_rate, static_cast<float>(sqrt(total)), state, scalars);
+    for (unsigned first = 0; first < chunks; first += kThreads) {
+      const unsigned left = chunks - first, size = left < kThreads ? left : kThreads;
+      if (threadIdx.x < size) sums[threadIdx.x] = chunk_sums[first + threadIdx.x];
+      __syncthreads();
+      // In ascending order, by one thread: memory answers all of them at once, not one after the other.
+      for (unsigned c = 0; threadIdx.x == 0 && c < size; ++c) total += static_cast<double>(sums[c]);
+      __syncthreads();
+    }
+    if (threadIdx.x != 0) return;
+    decide_update(config, learning_rate, static_cast<float>(sqrt(total)), {corrections[0], corrections[1]}, state,
+                  scalars);
   }
 };
 #endif

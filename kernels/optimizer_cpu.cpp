@@ -139,13 +139,9 @@ void cpu_optimizer_step(const Stream& stream, const OptimizerConfig& config, con
                         float learning_rate, float scale, LearnerState* state) {
   if (state->stop != 0 || state->failed != 0) return;
   const float norm = cpu_combine_gradients(stream, blocks, groups, scale);
-  state->gradient_norm = norm;
-  if (!std::isfinite(norm)) {
-    state->failed = 1;
-    return;
-  }
-  ++state->step;
-  const UpdateScalars scalars = decide_scalars(config, learning_rate, norm, state->step);
+  UpdateScalars scalars;
+  decide_update(config, learning_rate, norm, state, &scalars);
+  if (scalars.active == 0) return;
   switch (step_rule(config)) {
     case StepRule::kAdam:
       return step_all<StepRule::kAdam>(stream, blocks, scalars);

@@ -13,7 +13,8 @@ void cuda_optimizer_step(const Stream& stream, const OptimizerConfig& config, co
   if (chunks == 0) return;
   UpdateScalars* const scalars = update_scalars(blocks);
   launch_blocks(stream, chunks, kOptimizerThreads, 0, CombineGradients{blocks, groups, scale, state});
-  launch_blocks(stream, 1, 1, 0, DecideUpdate{config, blocks.scratch, chunks, learning_rate, state, scalars});
+  launch_blocks(stream, 1, DecideUpdate::kThreads, 0,
+                DecideUpdate{config, blocks.scratch, chunks, learning_rate, state, scalars});
   for_each_index(stream, static_cast<int>(blocks.count),
                  ApplyUpdate{config.kind, config.epsilon_inside_root, blocks, scalars});
 }

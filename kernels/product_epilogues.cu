@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/element_count.h"
 #include "kernels/gemm_blocks.h"
 #include "kernels/launch.h"
 
@@ -42,12 +43,12 @@ struct FillWith {
 }  // namespace
 
 void add_bias_and_activate(const Stream& stream, const LinearForward& op) {
-  for_each_index(stream, op.rows * op.out_stride, BiasAndActivate{op});
+  for_each_index(stream, element_count(op.rows, op.out_stride), BiasAndActivate{op});
 }
 
 void multiply_by_derivative(const Stream& stream, const LinearBackwardData& op) {
   if (op.activation == GemmActivation::kLinear) return;
-  for_each_index(stream, op.rows * op.in_stride, MultiplyByDerivative{op});
+  for_each_index(stream, element_count(op.rows, op.in_stride), MultiplyByDerivative{op});
 }
 
 void add_to(const Stream& stream, float* target, const float* added, int count) {

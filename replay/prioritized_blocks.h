@@ -33,18 +33,37 @@ struct WeightTail {
   float* weights;     // [batch]
   unsigned* arrived;  // [1]
 
+  // Priorities of a thread that are under way at once: one block has the whole batch to itself.
+  static constexpr int kTogether = 8;
+
   DEVICE void operator()() const {
     if (!is_last_block(arrived)) return;
-    float smallest = MinOp::identity();
-    for (int k = static_cast<int>(threadIdx.x); k < batch; k += static_cast<int>(blockDim.x)) {
-      smallest = MinOp::combine(smallest, priorities[k]);
+    float own[kTogether], smallest = MinOp::identity();
+    const int step = kTogether * static_cast<int>(blockDim.x);
+    for (int first = 0; first < batch; first += step) {
+      load(first, own);
+      UNROLL
+      for (int j = 0; j < kTogether; ++j) smallest = MinOp::combine(smallest, own[j]);
     }
-    SHARED_ARRAY(float, rarest, 1);
     smallest = fold_block<MinOp>(smallest);
-    if (threadIdx.x == 0) rarest[0] = smallest;
-    __syncthreads();
-    const ImportanceWeight weight{priorities, rarest, beta, weights};
-    for (int k = static_cast<int>(threadIdx.x); k < batch; k += static_cast<int>(blockDim.x)) weight(k);
+    for (int first = 0; first < batch; first += step) {
+      load(first, own);
+      UNROLL
+      for (int j = 0; j < kTogether; ++j) {
+        if (place(first, j) < batch) weights[place(first, j)] = ImportanceWeight::of(own[j], smallest, beta);
+      }
+    }
+  }
+
+ private:
+  static DEVICE int place(int first, int j) {
+    return first + j * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
+  }
+  DEVICE void load(int first, float (&own)[kTogether]) const {
+    UNROLL
+    for (int j = 0; j < kTogether; ++j) {
+      own[j] = place(first, j) < batch ? priorities[place(first, j)] : MinOp::identity();
+    }
   }
 };
 

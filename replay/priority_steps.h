@@ -88,7 +88,10 @@ struct ImportanceWeight {
   float beta;
   float* weights;  // [batch]
 
-  HD void operator()(int k) const { weights[k] = exp_of(beta * (log_of(*smallest) - log_of(priorities[k]))); }
+  HD static float of(float priority, float smallest, float beta) {
+    return exp_of(beta * (log_of(smallest) - log_of(priority)));
+  }
+  HD void operator()(int k) const { weights[k] = of(priorities[k], *smallest, beta); }
 };
 
 // New priorities of a batch. A leaf that is not 0 is lowered to the smallest positive number before it is raised, so

@@ -45,10 +45,14 @@ float* TrajectoryRing::extra(int slot) const {
 }
 
 void TrajectoryRing::begin_rollout(const Stream& stream) {
-  if (head_ == base_) return;
+  const void* const head_obs = start_rollout();
+  if (head_obs != obs(0)) copy_on_device(stream, obs(0), head_obs, slot_bytes(shape()));
+}
+
+const void* TrajectoryRing::start_rollout() {
   const int head_slot = slot(head_);
-  if (head_slot != 0) copy_on_device(stream, obs(0), obs(head_slot), slot_bytes(shape()));
   base_ = head_;
+  return obs(head_slot);
 }
 
 void TrajectoryRing::restore(std::int64_t head, std::int64_t base) {

@@ -59,6 +59,9 @@ class TrajectoryRing {
   void advance(int rows = 1) { head_ += rows; }
   // On-policy use: the head's observation moves to slot 0 and the next rollout fills slots 0 ... T - 1. Stream-ordered.
   void begin_rollout(const Stream& stream);
+  // The same without the move, for a kernel that reads the observation where it lies, [N, D] at what is returned, and
+  // puts it into slot 0 itself.
+  const void* start_rollout();
   // Continues a checkpoint.
   void restore(std::int64_t head, std::int64_t base);
   std::int64_t base() const { return base_; }

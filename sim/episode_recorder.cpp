@@ -7,6 +7,13 @@
 #include "kernels/buffer.h"
 
 namespace stampede {
+namespace {
+
+// Most that are handed over at a time: sorting the episodes of a million environments would take the host longer than a
+// GPU takes for the next iteration.
+constexpr std::size_t kMostTaken = 1 << 14;
+
+}  // namespace
 
 EpisodeRecorder::EpisodeRecorder(int environments, Arena& arena)
     : segments_((environments + kEpisodeSegment - 1) / kEpisodeSegment),
@@ -30,9 +37,15 @@ std::vector<Episode> EpisodeRecorder::take(const Stream& stream, std::int64_t* f
     taken.insert(taken.end(), kept.begin(), kept.end());
   }
   if (finished != nullptr) *finished = total;
-  std::sort(taken.begin(), taken.end(), [](const Episode& a, const Episode& b) {
+  const auto earlier = [](const Episode& a, const Episode& b) {
     return std::tie(a.row, a.environment) < std::tie(b.row, b.environment);
-  });
+  };
+  if (taken.size() > kMostTaken) {
+    const auto first_kept = taken.end() - static_cast<std::ptrdiff_t>(kMostTaken);
+    std::nth_element(taken.begin(), first_kept, taken.end(), earlier);
+    taken.erase(taken.begin(), first_kept);
+  }
+  std::sort(taken.begin(), taken.end(), earlier);
   return taken;
 }
 

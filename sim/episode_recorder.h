@@ -48,7 +48,7 @@ class EpisodeRecorder {
 
   // Asks for the kept episodes, which are forgotten on the device; waits for nothing.
   void request(const Stream& stream);
-  // Those of the latest request, ordered by (row, environment). `finished` gets the number of episodes that ended
+  // The last 16,384 of the latest request, by (row, environment). `finished` gets the number of episodes that ended
   // before it and since the request before, kept or not. Waits for the request's copies alone.
   std::vector<Episode> take(const Stream& stream, std::int64_t* finished) const;
   // Both at once; waits for the stream.

@@ -105,17 +105,17 @@ def iterations(costs):
     return [
         ("PPO iteration, 8192 x 128, two nets, fp32, 4 epochs of 4 minibatches",
          [part("rollout", "rollout fp32, two nets", 8192 // WARP, times=128),
-          update("PPO tile", 2), launches(55)],
+          update("PPO tile", 2), launches(51)],
          steps, "100 M steps/s"),
         ("PPO iteration, 8192 x 128, shared torso, bf16, 4 epochs of 4 minibatches",
          [part("rollout", "rollout bf16, shared torso", 8192 // WARP, times=128),
-          update("PPO tile, bf16", 1), launches(55)],
+          update("PPO tile, bf16", 1), launches(51)],
          steps, "300 M steps/s"),
         ("rollout, 2^17 environments, shared torso, bf16", [part("rollout", "rollout bf16, shared torso", wide // WARP)],
          wide, "2 G steps/s"),
         ("DQN iteration, 4096 environments, batch of 8192, fp32",
          [part("acts, as a kernel without the step", "DQN acts", 4096 // 128, 8),
-          part("gradient", "DQN tile", 8192 // 128, 8), launches(4)],
+          part("gradient", "DQN half tile", 8192 // 64, 8), launches(4)],
          1, "60 us"),
         ("prioritised draw and update, 1 M leaves in 4 levels",
          [("reads that depend on each other", None, 2 * 4 * READ_S, "latency"), launches(6)], 1, "40 us"),
@@ -142,7 +142,7 @@ def section(kernels, classify):
 EXPLANATION = f"""## Whole iterations
 
 CartPole, hidden layers of 64 and 64. Instructions, FLOP and bytes are a thread's: of one environment step (rollouts), of one
-tile of 128 rows by 256 threads (updates). How often loops run is written down in `tools/loop_trips.tsv`; the rest is
+tile of 128 rows by 256 threads (updates; of 64 for DQN). How often loops run is written down in `tools/loop_trips.tsv`; the rest is
 counted in the PTX. Assumed: both sides of a branch inside a loop run (activations, bf16 layers of 128), which is too much;
 every scheduler issues an instruction per cycle from its first warp on, without a wait, which is too little where a
 multiprocessor has few warps; shared memory has no bank conflicts; a launch in a graph takes {LAUNCH_S * 1e6:.0f} us and a

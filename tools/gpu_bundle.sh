@@ -15,6 +15,8 @@ die() { say "$*"; exit 1; }
 
 configure_and_build() {
   local origin="-Wl,-rpath,'\$ORIGIN',--disable-new-dtags"  # DT_RPATH also serves the libraries' own needs
+  # The static libstdc++ brings std::random_device along, which nothing calls; its arc4random is of glibc 2.36.
+  origin+=" -Wl,--defsym=arc4random=0"
   cmake -S "$root" -B "$build" -G Ninja -DSTAMPEDE_CUDA=ON -DSTAMPEDE_PORTABLE=ON -DSTAMPEDE_TORCH=OFF \
     -DSTAMPEDE_CUDA_ARCHITECTURES=90 -DCMAKE_SKIP_RPATH=ON \
     "-DCMAKE_EXE_LINKER_FLAGS=-static-libstdc++ -static-libgcc $origin" >"$build.log" 2>&1 || show_log
@@ -51,6 +53,7 @@ write_origin() {
     [[ -z $(git -C "$root" status --porcelain 2>/dev/null) ]] || echo "the working tree had changes"
     echo "compiler: $(c++ --version | head -n 1)"
     echo "cuda: $(nvcc --version | tail -n 1)"
+    echo "needs: $(objdump -T "$1"/bin/* | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)"
   } >"$1/origin.txt"
 }
 

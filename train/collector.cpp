@@ -10,9 +10,10 @@
 namespace stampede {
 namespace {
 
-FusedRows fused_rows(const ActorCritic& agent, const TrajectoryRing& ring) {
+FusedRows fused_rows(const ActorCritic& agent, TrajectoryRing& ring) {
   const RingShape& shape = ring.shape();
-  return {.obs = static_cast<std::uint32_t*>(ring.obs(0)),
+  return {.first_obs = static_cast<const std::uint32_t*>(ring.start_rollout()),
+          .obs = static_cast<std::uint32_t*>(ring.obs(0)),
           .records = ring.records(0),
           .extra = ring.extra(0),
           .extra_size = shape.extra_size,
@@ -34,7 +35,7 @@ class FusedCollector final : public Collector {
                  Precision precision)
       : rollout_(std::move(rollout)), network_(network), shape_(shape), precision_(precision) {}
 
-  void collect(const Stream& stream, VectorEnv&, const ActorCritic& agent, const TrajectoryRing& ring) const override {
+  void collect(const Stream& stream, VectorEnv&, const ActorCritic& agent, TrajectoryRing& ring) const override {
     rollout_->launch(stream, shape_, network_, fused_rows(agent, ring));
     if (precision_ != agent.learning_precision()) agent.restate(stream, ring.view());
   }
@@ -63,7 +64,8 @@ std::unique_ptr<Collector> make_fused_collector(Precision precision, const Strea
 }  // namespace
 
 void StepwiseCollector::collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
-                                const TrajectoryRing& ring) const {
+                                TrajectoryRing& ring) const {
+  ring.begin_rollout(stream);
   const int rows = ring.shape().rows;
   const auto first = static_cast<std::uint64_t>(ring.head());
   const auto request = [&](int t, int begin, int end, int worker) -> ActorCritic::ActRequest {

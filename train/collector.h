@@ -16,17 +16,16 @@ class Collector {
  public:
   virtual ~Collector() = default;
 
-  // T rows of every environment from the ring's head, which is in slot 0, and the values of the last slot: records,
-  // observations, and of the extra floats log-probability, value and a continuous policy's own sample. Stream-ordered.
-  virtual void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
-                       const TrajectoryRing& ring) const = 0;
+  // Moves the ring's head to slot 0 and collects T rows of every environment from there, and the values of the last
+  // slot: records, observations, and of the extra floats log-probability, value and a continuous policy's own sample.
+  // Does not advance the ring. Stream-ordered.
+  virtual void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent, TrajectoryRing& ring) const = 0;
 };
 
 // Acting and stepping alternate; on a CPU a thread takes a block of environments through all rows.
 class StepwiseCollector final : public Collector {
  public:
-  void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent,
-               const TrajectoryRing& ring) const override;
+  void collect(const Stream& stream, VectorEnv& env, const ActorCritic& agent, TrajectoryRing& ring) const override;
 };
 
 struct CollectorOptions {

@@ -25,7 +25,6 @@ void RolloutTrainer::iterate() {
 void RolloutTrainer::built() { collector_ = make_collector(collector_options_, stream_, *env_, actor_critic()); }
 
 void RolloutTrainer::collect() {
-  ring_->begin_rollout(stream_);
   collector_->collect(stream_, *env_, actor_critic(), *ring_);
   ring_->advance(shape_.rows);
   ring_head_ = ring_->head();

@@ -30,7 +30,8 @@ std::unique_ptr<ValueRollout> make_fused_values(Precision precision, const Strea
 FusedRows value_rows(const ValueRolloutSetup& setup, const TrajectoryRing& ring, std::int64_t first, int left,
                      bool first_is_chosen, const ValueRollout::ExplorationOf& exploration) {
   const RingShape& shape = ring.shape();
-  FusedRows rows{.obs = static_cast<std::uint32_t*>(ring.obs(0)),
+  FusedRows rows{.first_obs = static_cast<const std::uint32_t*>(ring.obs(ring.slot(first))),
+                 .obs = static_cast<std::uint32_t*>(ring.obs(0)),
                  .records = ring.records(0),
                  .extra = shape.extra_size > 0 ? ring.extra(0) : nullptr,
                  .extra_size = shape.extra_size,

@@ -95,6 +95,10 @@ struct CombinePartials {
   DEVICE void decide() const {
     SHARED_ARRAY(double, squares, kCombineThreads);
     SHARED_ARRAY(double, metrics, kMostBlockMetrics);
+    SHARED_ARRAY(double, corrections, 2);
+    // By warps that have little to load.
+    if (threadIdx.x == kCombineThreads - 64) corrections[0] = bias_correction(config, config.beta1, state->step + 1);
+    if (threadIdx.x == kCombineThreads - 32) corrections[1] = bias_correction(config, config.beta2, state->step + 1);
     double total = 0.0;
     for (unsigned c = threadIdx.x; c < gridDim.x; c += kCombineThreads)
       total += static_cast<double>(partials.squares[c]);
@@ -112,7 +116,8 @@ struct CombinePartials {
     }
     if (threadIdx.x != 0) return;
     finish(metrics, state);
-    decide_update(config, learning_rate, static_cast<float>(sqrt(squares[0])), state, partials.scalars);
+    decide_update(config, learning_rate, static_cast<float>(sqrt(squares[0])), {corrections[0], corrections[1]}, state,
+                  partials.scalars);
   }
 };
 #endif

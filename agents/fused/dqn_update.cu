@@ -26,19 +26,27 @@ FusedDqn::FusedDqn(const TrainableNetwork& network, const ValueHeads& heads, flo
   setup_.online = network.parameters();
   setup_.target = target;
   setup_.state = network.state();
-  const int tiles = setup_.tower.width == 64 ? fused_slots<TowerShape<64>>(batch_size_, kMostBlocks)
-                                             : fused_slots<TowerShape<128>>(batch_size_, kMostBlocks);
-  const int slots = std::min({tiles, fused_blocks(setup_.tower.width), options.most_blocks});
+  const int blocks = std::min(fused_blocks(setup_.tower.width), options.most_blocks);
+  half_tiles_ =
+      setup_.tower.width == 64 ? wants_half_tiles<64>(batch_size_, blocks) : wants_half_tiles<128>(batch_size_, blocks);
+  const int slots = with_shape([&]<class Shape>() { return fused_slots<Shape>(batch_size_, blocks); });
   setup_.partials = BatchPartials::take(blocks_.count, slots, slots, PriorityRowMetrics::kSize, arena);
 }
 
 #ifdef __CUDACC__
+std::size_t FusedDqn::block_bytes(const NetworkSpec& spec) {
+  return fused_towers(spec)[0].width == 64 ? DqnGradientKernel<TowerShape<64>>::kSharedBytes
+                                           : DqnGradientKernel<TowerShape<128>>::kSharedBytes;
+}
+
 void FusedDqn::act(const Stream& stream, DqnActs acts) const { launch_acts(CudaLaunch{stream}, acts); }
 
 void FusedDqn::update(const Stream& stream, const DqnUpdateBatch& batch, float learning_rate) const {
   launch_update(CudaLaunch{stream}, batch, learning_rate);
 }
 #else
+std::size_t FusedDqn::block_bytes(const NetworkSpec&) { return 0; }
+
 void FusedDqn::act(const Stream&, DqnActs) const {
   throw RuntimeError("fused updates: this program was built without CUDA");
 }

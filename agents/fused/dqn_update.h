@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agents/fused/dqn_update_blocks.h"
+#include "agents/fused/half_tiles.h"
 #include "agents/trainable_network.h"
 
 namespace stampede {
@@ -13,6 +14,8 @@ class FusedDqn {
   // Whether values of this kind are computed this way: hidden layers of 64 and 64 or 128 and 128, at most 8 inputs and
   // outputs, no distribution.
   static bool fits(const NetworkSpec& spec, const ValueHeads& heads);
+  // Shared memory of a block that updates such a network; 0 in a program without CUDA.
+  static std::size_t block_bytes(const NetworkSpec& spec);
 
   struct Options {
     TdLoss td;
@@ -37,10 +40,20 @@ class FusedDqn {
   void launch_update(const Launch& launch, DqnUpdateBatch batch, float learning_rate) const;
 
  private:
+  // work.template operator()<Shape>() for the shape of this network's tiles.
+  template <class Work>
+  auto with_shape(const Work& work) const {
+    if (setup_.tower.width == 64) {
+      return half_tiles_ ? work.template operator()<HalfTowerShape<64>>() : work.template operator()<TowerShape<64>>();
+    }
+    return half_tiles_ ? work.template operator()<HalfTowerShape<128>>() : work.template operator()<TowerShape<128>>();
+  }
+
   OptimizerConfig optimizer_;
   OptimizerBlocks blocks_;
   DqnUpdateSetup setup_;
   int batch_size_;
+  bool half_tiles_;
   View<double> metric_totals_;  // [PriorityRowMetrics::kSize]
 };
 
@@ -58,10 +71,9 @@ void FusedDqn::launch_update(const Launch& launch, DqnUpdateBatch batch, float l
   batch.size = batch_size_;
   batch.weight = 1.0f / static_cast<float>(batch_size_);
   const DqnMetricsFinish finish{metric_totals_.data};
-  if (setup_.tower.width == 64) {
-    return launch_dqn_update<TowerShape<64>>(setup_, batch, blocks_, optimizer_, learning_rate, finish, launch);
-  }
-  launch_dqn_update<TowerShape<128>>(setup_, batch, blocks_, optimizer_, learning_rate, finish, launch);
+  with_shape([&]<class Shape>() {
+    launch_dqn_update<Shape>(setup_, batch, blocks_, optimizer_, learning_rate, finish, launch);
+  });
 }
 #endif
 

@@ -66,6 +66,16 @@ PolicyUpdateBatch FusedPolicyUpdate::batch(const RingView& ring, const Request& 
 }
 
 #ifdef __CUDACC__
+std::size_t FusedPolicyUpdate::block_bytes(const NetworkSpec& spec, Precision precision) {
+  const bool narrow = fused_towers(spec)[0].width == 64;
+  if (precision == Precision::kBf16) {
+    return narrow ? PolicyGradientKernel<Bf16TowerShape<64>>::kSharedBytes
+                  : PolicyGradientKernel<Bf16TowerShape<128>>::kSharedBytes;
+  }
+  return narrow ? PolicyGradientKernel<TowerShape<64>>::kSharedBytes
+                : PolicyGradientKernel<TowerShape<128>>::kSharedBytes;
+}
+
 void FusedPolicyUpdate::measure(const Stream& stream, const RingView& ring, const RolloutRows& rows, int epochs,
                                 int minibatches) {
   launch_moments(CudaLaunch{stream}, ring, rows, epochs, minibatches);
@@ -75,6 +85,8 @@ void FusedPolicyUpdate::update(const Stream& stream, const RingView& ring, const
   launch_update(CudaLaunch{stream}, ring, request);
 }
 #else
+std::size_t FusedPolicyUpdate::block_bytes(const NetworkSpec&, Precision) { return 0; }
+
 void FusedPolicyUpdate::measure(const Stream&, const RingView&, const RolloutRows&, int, int) {
   throw RuntimeError("fused updates: this program was built without CUDA");
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "agents/fused/fused_use.h"
 #include "agents/fused/policy_update_blocks.h"
@@ -18,12 +19,17 @@ class FusedPolicyUpdate {
   // 128 and 128, at most 8 inputs (kBf16: 7) and outputs of a tower (log sigmas included), categorical or Gaussian.
   static bool fits(const NetworkSpec& spec, const PolicyLayout& layout, Precision precision = Precision::kFp32);
 
+  // Shared memory of a block that updates such a network; 0 in a program without CUDA.
+  static std::size_t block_bytes(const NetworkSpec& spec, Precision precision);
+
   // A network and layout that fit the precision. updates: most updates between two calls of measure(). Batches are
   // shared by at most most_blocks blocks, fewer than fused_blocks() in tests.
   FusedPolicyUpdate(const TrainableNetwork& network, const PolicyLayout& layout,
                     const ObservationNormalizer& observations, View<double> metric_totals, int updates,
                     Precision precision, Arena& arena, int most_blocks = kMostBlocks);
 
+  // A new iteration: the next measure() also ends a stop of the last one.
+  void begin() { begins_ = true; }
   // Moments of the minibatches of `epochs` epochs, for the updates that follow: one launch. Stream-ordered, CUDA only.
   void measure(const Stream& stream, const RingView& ring, const RolloutRows& rows, int epochs, int minibatches);
 
@@ -58,6 +64,7 @@ class FusedPolicyUpdate {
   View<MomentPart> parts_;      // [updates, kMomentParts]
   RolloutRows rows_;            // of the latest measure(), like minibatches
   int minibatches_ = 1;
+  bool begins_ = false;
 };
 
 #ifdef STAMPEDE_BLOCK_KERNELS
@@ -66,8 +73,9 @@ void FusedPolicyUpdate::launch_moments(const Launch& launch, const RingView& rin
                                        int minibatches) {
   rows_ = rows;
   minibatches_ = minibatches;
+  std::int32_t* const stop = std::exchange(begins_, false) ? &setup_.state->stop : nullptr;
   launch.template blocks<MomentPartsKernel::kThreads, 1>(static_cast<unsigned>(epochs * minibatches * kMomentParts), 0,
-                                                         MomentPartsKernel{ring, rows, minibatches, parts_.data});
+                                                         MomentPartsKernel{ring, rows, minibatches, parts_.data, stop});
 }
 
 template <class Launch>

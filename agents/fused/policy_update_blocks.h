@@ -102,17 +102,20 @@ struct PolicyMetricsFinish {
 };
 
 #ifdef STAMPEDE_BLOCK_KERNELS
-// Parts of the moments of every minibatch of every epoch; block (epoch, minibatch, part) of kThreads threads.
+// Parts of the moments of every minibatch of every epoch; block (epoch, minibatch, part) of kThreads threads. Being the
+// first launch of an iteration that knows the learner, it also clears its stop flag.
 struct MomentPartsKernel {
   static constexpr unsigned kThreads = 64;
 
   RingView ring;
   RolloutRows rows;
   int minibatches;
-  MomentPart* parts;  // [epochs, minibatches, kMomentParts]
+  MomentPart* parts;             // [epochs, minibatches, kMomentParts]
+  std::int32_t* stop = nullptr;  // set to 0, unless null
 
   DEVICE void operator()() const {
     SHARED_ARRAY(MomentPart, sums, kThreads);
+    if (stop != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *stop = 0;
     const int block = static_cast<int>(blockIdx.x), part = block % kMomentParts;
     const int minibatch = block / kMomentParts % minibatches, epoch = block / kMomentParts / minibatches;
     const std::int64_t all = rows.rows;

@@ -159,8 +159,11 @@ std::vector<DqnCase> all_cases() {
           with("dueling", {.batch_size = 31, .target_tau = 0.3f, .dueling = true}, 64, 3, 8),
           with("soft, dueling, double", {.batch_size = 33, .double_q = true, .dueling = true, .soft = true}, 64, 3, 2),
           with("prioritised", {.batch_size = 129, .prioritized = true}, 64, 2, 4),
-          with("one row", {.batch_size = 1}, 128, 2, 1),
-          with("128", {.batch_size = 65, .double_q = true}, 128, 3, 6)};
+          with("one row", {.batch_size = 1}, 128, 2, 1), with("128", {.batch_size = 65, .double_q = true}, 128, 3, 6),
+          // Blocks so few that tiles are whole.
+          with("dueling, double, whole tiles", {.batch_size = 129, .double_q = true, .dueling = true}, 64, 3, 8, 1),
+          with("prioritised, one whole tile", {.batch_size = 31, .prioritized = true}, 64, 2, 4, 1),
+          with("128, whole tiles", {.batch_size = 65, .double_q = true}, 128, 3, 6, 1)};
 }
 
 void expect_same(FusedDqnRig& expected, FusedDqnRig& rig, const std::string& where) {
@@ -255,6 +258,15 @@ TEST(FusedDqn, DeclinesWhatItCannotHold) {
   EXPECT_FALSE(fits(config, 8, 8));
   config.distribution = ValueDistribution::kQuantile;
   EXPECT_FALSE(fits(config, 4, 2));
+}
+
+// So many that every block has a half tile of its own, up to half as many whole tiles as multiprocessors.
+TEST(FusedDqn, HalvesTilesOfSmallBatches) {
+  EXPECT_TRUE(wants_half_tiles<64>(1, kMostBlocks));
+  EXPECT_TRUE(wants_half_tiles<64>(66 * 128, kMostBlocks));
+  EXPECT_FALSE(wants_half_tiles<64>(66 * 128 + 1, kMostBlocks));
+  EXPECT_TRUE(wants_half_tiles<128>(66 * 64, fused_blocks(128)));
+  EXPECT_FALSE(wants_half_tiles<128>(66 * 64 + 1, fused_blocks(128)));
 }
 
 // Two tiles in one block, seven outputs, networks that differ in the second update, a clipped norm: every barrier has

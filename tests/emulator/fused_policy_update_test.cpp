@@ -147,6 +147,22 @@ TEST(FusedPolicyUpdate, TargetKlStopsWithoutAStep) {
   }
 }
 
+TEST(FusedPolicyUpdate, ANewIterationEndsAStop) {
+  FusedUpdateRig rig({.name = "", .rows = 129, .minibatches = 3, .target_kl = 1e-3f});
+  const auto count = [&] { return rig.fused_totals()[PolicyRowMetrics::kCount]; };
+  rig.learn_fused(kClip, {});
+  const double of_one_minibatch = count();
+  rig.learn_fused(kClip, {});
+  EXPECT_EQ(count(), of_one_minibatch);
+  for (int iteration = 2; iteration < 4; ++iteration) {
+    rig.begin();
+    rig.learn_fused(kClip, {});
+    EXPECT_EQ(count(), iteration * of_one_minibatch);
+  }
+  rig.learn_fused(kClip, {});  // once only
+  EXPECT_EQ(count(), 3 * of_one_minibatch);
+}
+
 TEST(FusedPolicyUpdate, NonFiniteGradientFailsWithoutAStep) {
   for (const float bad : {NAN, INFINITY}) {
     FusedUpdateRig rig({.name = "", .rows = 33});
@@ -161,7 +177,7 @@ TEST(FusedPolicyUpdate, NonFiniteGradientFailsWithoutAStep) {
   }
 }
 
-// One rollout, one launch for GAE and one for the stop flag beside what this counts.
+// One rollout and one launch for GAE beside what this counts.
 TEST(FusedPolicyUpdate, AnIterationOfPpoIsFortyNineLaunches) {
   FusedUpdateRig rig({.name = "", .rows = 16, .minibatches = 4});
   EXPECT_EQ(rig.learn_fused(kClip, {}, 0, 4), 1 + 4 * 4 * 3);

@@ -57,7 +57,6 @@ class RolloutSide {
   }
 
   RolloutResult collect_stepwise() {
-    ring_->begin_rollout(stream_);
     StepwiseCollector().collect(stream_, *env_, *agent_, *ring_);
     ring_->advance(case_.steps);
     return result(words(ring_->obs_bytes()), words(ring_->record_words()), floats(ring_->extra_values()));
@@ -65,12 +64,14 @@ class RolloutSide {
 
   // pairs: of warps per block.
   RolloutResult collect_fused(std::size_t pairs, const simt::Schedule& schedule) {
-    ring_->begin_rollout(stream_);
+    const auto first_word =
+        static_cast<const std::uint32_t*>(ring_->start_rollout()) - static_cast<const std::uint32_t*>(ring_->obs(0));
     simt::GuardedArray<std::uint32_t> obs(words(ring_->obs_bytes())), records(words(ring_->record_words()));
     simt::GuardedArray<float> extra(floats(ring_->extra_values()));
     const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(),
                                           {fused_network(*agent_)},
-                                          rows(obs.data(), records.data(), extra.data())};
+                                          rows(obs.data(), first_word, records.data(), extra.data()),
+                                          0};
     launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);
@@ -181,8 +182,9 @@ class RolloutSide {
     agent_->observation_normalizer().refresh(stream_);
   }
 
-  FusedRows rows(std::uint32_t* obs, std::uint32_t* records, float* extra) const {
-    return {.obs = obs,
+  FusedRows rows(std::uint32_t* obs, std::ptrdiff_t first_word, std::uint32_t* records, float* extra) const {
+    return {.first_obs = obs + first_word,
+            .obs = obs,
             .records = records,
             .extra = extra,
             .extra_size = ring_->shape().extra_size,

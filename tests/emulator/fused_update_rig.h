@@ -71,6 +71,9 @@ class FusedUpdateRig {
     }
   }
 
+  // The next learn_fused() is that of a new iteration.
+  void begin() { fused_->begin(); }
+
   // Epochs of updates by the launches of CUDA. Returns how many there were.
   template <class Loss>
   int learn_fused(const Loss& loss, const simt::Schedule& schedule, int first = 0, int epochs = 1) {

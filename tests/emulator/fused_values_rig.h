@@ -129,10 +129,11 @@ class ValueSide {
   void launch(FusedRows part, const FusedNetwork& network, std::size_t pairs, const simt::Schedule& schedule) {
     simt::GuardedArray<std::uint32_t> obs(words_of(ring_->obs_bytes())), records(words_of(ring_->record_words())),
         extra(words_of(ring_->extra_values()));
+    part.first_obs = obs.data() + (part.first_obs - part.obs);
     part.obs = obs.data();
     part.records = records.data();
     part.extra = extra_size_ > 0 ? reinterpret_cast<float*>(extra.data()) : nullptr;
-    const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), {network}, part};
+    const RolloutKernel<E, Policy> kernel{dynamic_cast<const BatchedEnv<E>&>(*env_).batch(), {network}, part, 0};
     launch_rollout(kernel, case_.environments, pairs, schedule);
     copy_back(obs.values(), ring_->obs_bytes().data);
     copy_back(records.values(), ring_->record_words().data);

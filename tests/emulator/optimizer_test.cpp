@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "kernels/optimizer.h"
 #include "kernels/optimizer_blocks.h"
@@ -65,7 +66,7 @@ void emulated_step(Learner& learner, const Update& update, const Schedule& sched
   UpdateScalars* const scalars = update_scalars(blocks);
   simt::run(chunks, kOptimizerThreads, 0, schedule,
             CombineGradients{blocks, update.groups, update.scale, &learner.state});
-  simt::run(1, 1, 0, schedule,
+  simt::run(1, DecideUpdate::kThreads, 0, schedule,
             DecideUpdate{update.config, blocks.scratch, chunks, update.learning_rate, &learner.state, scalars});
   const ApplyUpdate apply{update.config.kind, update.config.epsilon_inside_root, blocks, scalars};
   for (int i = 0; i < static_cast<int>(blocks.count); ++i) apply(i);
@@ -123,6 +124,31 @@ TEST(OptimizerBlocks, SameBitsAsTheCpuUpdate) {
         cuda.scratch.values();
         if (count > 2000) break;
       }
+    }
+  }
+}
+
+// Chunk sums beyond what the block holds at once, in ascending order: the largest comes last but one.
+TEST(OptimizerBlocks, NormOfManyChunks) {
+  for (const std::size_t chunks : {1ul, 31ul, 128ul, 129ul, 257ul}) {
+    std::vector<float> squares = noise(chunks, 1.0f, 4);
+    for (float& square : squares) square = 1.0f + square;
+    if (chunks > 1) squares[chunks - 2] = 1e12f;
+    double total = 0.0;
+    for (const float square : squares) total += static_cast<double>(square);
+    for (const Schedule& schedule : simt::all_schedules()) {
+      GuardedArray<float> sums(squares);
+      LearnerState state;
+      state.step = 6;
+      UpdateScalars scalars{}, expected = {};
+      simt::run(1, DecideUpdate::kThreads, 0, schedule,
+                DecideUpdate{{}, sums.data(), static_cast<unsigned>(chunks), 0.01f, &state, &scalars});
+      LearnerState same;
+      same.step = 6;
+      decide_update({}, 0.01f, static_cast<float>(std::sqrt(total)), &same, &expected);
+      EXPECT_EQ(state.gradient_norm, same.gradient_norm) << chunks;
+      EXPECT_EQ(state.step, 7);
+      EXPECT_EQ(std::memcmp(&scalars, &expected, sizeof scalars), 0) << chunks;
     }
   }
 }

@@ -34,7 +34,7 @@ TEST(PrioritizedKernels, WeighADrawnBatch) {
   std::copy(leaves.begin(), leaves.end(), tree.leaves().data);
   tree.refresh_range(Stream::cpu(), 0, kLeaves);
   const RandomKey key{3, 4, Purpose::kReplaySample};
-  for (const int batch : {1, 31, 33, 257}) {
+  for (const int batch : {1, 31, 33, 257, 1100}) {
     const auto size = static_cast<std::size_t>(batch);
     std::vector<std::int32_t> drawn(size);
     std::vector<float> priorities(size), expected(size);

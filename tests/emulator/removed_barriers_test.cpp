@@ -90,6 +90,18 @@ TEST(RemovedBarriers, OfGradientNorms) {
   EXPECT_EQ(expect_barriers_are_needed(launch), 1u);
 }
 
+TEST(RemovedBarriers, OfDecidedUpdates) {
+  const auto launch = [](const Schedule& schedule) {
+    GuardedArray<float> squares(values(257));
+    for (int c = 0; c < 257; ++c) squares.data()[c] += 1.0f;
+    LearnerState state{};
+    UpdateScalars scalars{};
+    simt::run(1, DecideUpdate::kThreads, 0, schedule, DecideUpdate{{}, squares.data(), 257, 0.1f, &state, &scalars});
+    return std::vector<float>{state.gradient_norm, scalars.rate, scalars.inverse_root};
+  };
+  EXPECT_EQ(expect_barriers_are_needed(launch), 2u);
+}
+
 TEST(RemovedBarriers, CountsThatAreOneTooLarge) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "AddressSanitizer stops at the write itself";

@@ -14,7 +14,9 @@ void launch_rollout(const Kernel& kernel, int environments, std::size_t pairs, c
   const auto weights = static_cast<std::size_t>(kernel.policy.weight_size()) * sizeof(float);
   const auto warp = static_cast<std::size_t>(kernel.policy.warp_size()) * sizeof(float);
   const FusedLaunch shape = fused_launch(weights, warp, environments, {weights + pairs * 2 * warp, 1});
-  simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { kernel(); });
+  Kernel own = kernel;
+  own.block_environments = shape.environments;
+  simt::run(shape.grid, shape.block, shape.shared, schedule, [&] { own(); });
 }
 
 }  // namespace stampede

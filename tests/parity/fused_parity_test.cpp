@@ -11,6 +11,7 @@
 #include "agents/dqn.h"
 #include "agents/networks/mlp_network.h"
 #include "agents/ppo.h"
+#include "kernels/device_limits.h"
 #include "tests/parity/device_array.h"
 #include "tests/parity/random_ring.h"
 
@@ -47,6 +48,25 @@ template <class Compute>
 void expect_agreement(const char* what, const Compute& compute) {
   const std::vector<float> expected = compute(Stream::cpu(1));
   for (const Stream& stream : streams_to_compare()) expect_near(compute(stream), expected, what);
+}
+
+// What fits() does not look at: GPUs of other kinds have less shared memory, and learn step by step.
+TEST(FusedParity, BlocksFitTheGpu) {
+  const std::string reason = cuda_unavailable_reason();
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  const DeviceLimits limits = device_limits({DeviceKind::kCuda, 0});
+  const Space observation = Space::box<3>({-2, -2, -2}, {2, 2, 2}), action = Space::discrete(2);
+  for (const int width : {64, 128}) {
+    ActorCriticConfig config;
+    config.network.hidden = {width, width};
+    const NetworkSpec spec = ActorCritic::network_spec(config, observation, action);
+    for (const std::size_t bytes :
+         {FusedPolicyUpdate::block_bytes(spec, Precision::kFp32),
+          FusedPolicyUpdate::block_bytes(spec, Precision::kBf16), FusedDqn::block_bytes(spec)}) {
+      EXPECT_GT(bytes, 48u * 1024);
+      EXPECT_TRUE(limits.holds_block(bytes)) << width;
+    }
+  }
 }
 
 // A policy's learner for each device, on three observations.

@@ -52,5 +52,20 @@ TEST(GraphParity, SameBitsWithAndWithout) {
   }
 }
 
+// Rollout, GAE, moments, and three launches for each of 4 x 4 minibatches.
+TEST(GraphParity, AnIterationOfPpoIsFiftyOneLaunches) {
+  const std::string reason = cuda_unavailable_reason();
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  const Stream stream = Stream::cuda();
+  for (const AlgorithmEntry& algorithm : algorithms()) {
+    if (std::string(algorithm.id) != "ppo") continue;
+    TrainingRun run = small_run(algorithm, stream, {{"hidden", "64,64"}, {"epochs", "4"}, {"minibatches", "4"}});
+    Graph graph(stream, true);
+    for (int k = 0; k < 4; ++k) graph.run([&] { run.iterate(1); });
+    EXPECT_EQ(graph.nodes(), 51);
+    EXPECT_EQ(graph.instantiations(), 1);
+  }
+}
+
 }  // namespace
 }  // namespace stampede

@@ -43,7 +43,6 @@ class Rig {
   Rollout collect(FusedUse use) {
     const auto collector = make_collector({.fused = use, .precision = precision_}, stream_, *env_, *agent_);
     for (int rollout = 0; rollout < 2; ++rollout) {
-      ring_->begin_rollout(stream_);
       collector->collect(stream_, *env_, *agent_, *ring_);
       ring_->advance(kRows);
     }

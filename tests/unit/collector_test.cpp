@@ -20,23 +20,32 @@ TEST(FusedLaunch, SpreadsPairsOfWarpsOverAllMultiprocessors) {
   const DeviceLimits limits{kShared, 132};
   const auto launch = [&](int environments) { return fused_launch(20000, 9216, environments, limits); };
   EXPECT_EQ(launch(1).grid, 1u);
-  EXPECT_EQ(launch(1).block, 64u);
+  EXPECT_EQ(launch(1).environments, 64u);
   EXPECT_EQ(launch(1).shared, 20000u + 2 * 9216u);
   EXPECT_EQ(launch(64).grid, 1u);
   EXPECT_EQ(launch(65).grid, 2u);
   EXPECT_EQ(launch(132 * 64).grid, 132u);
-  EXPECT_EQ(launch(132 * 64).block, 64u);
-  EXPECT_EQ(launch(132 * 64 + 1).block, 128u);
-  EXPECT_EQ(launch(1 << 20).block, 192u);
+  EXPECT_EQ(launch(132 * 64).environments, 64u);
+  EXPECT_EQ(launch(132 * 64 + 1).environments, 128u);
+  EXPECT_EQ(launch(1 << 20).environments, 192u);
   EXPECT_EQ(launch(1 << 20).grid, ((1u << 20) / 64 + 2) / 3);
 }
 
 TEST(FusedLaunch, TakesWhatSharedMemoryHolds) {
   const DeviceLimits limits{100000, 1};
-  EXPECT_EQ(fused_launch(40000, 15000, 1 << 16, limits).block, 128u);
-  EXPECT_EQ(fused_launch(40000, 30000, 1 << 16, limits).block, 64u);
+  EXPECT_EQ(fused_launch(40000, 15000, 1 << 16, limits).environments, 128u);
+  EXPECT_EQ(fused_launch(40000, 30000, 1 << 16, limits).environments, 64u);
   EXPECT_EQ(fused_launch(40000, 30000, 1 << 16, limits).shared, 100000u);
   EXPECT_EQ(fused_launch(40001, 30000, 1 << 16, limits).grid, 0u);
+}
+
+TEST(FusedLaunch, BlocksThatAreAloneFetchWithMoreThreads) {
+  const DeviceLimits limits{227 * 1024, 132};
+  const auto threads = [&](int environments) { return fused_launch(20000, 9216, environments, limits).block; };
+  EXPECT_EQ(threads(1), 256u);
+  EXPECT_EQ(threads(132 * 64), 256u);
+  EXPECT_EQ(threads(132 * 192), 256u);
+  EXPECT_EQ(threads(132 * 192 + 1), 192u);
 }
 
 class Collectors : public testing::Test {

@@ -58,6 +58,16 @@ TEST(TrajectoryRing, ARolloutBeginsWithTheLastHead) {
   EXPECT_EQ(ring.stored_rows(), 0);
 }
 
+TEST(TrajectoryRing, StartsARolloutInPlace) {
+  HandRing hand(shape_of(3, 4));
+  TrajectoryRing& ring = hand.ring();
+  EXPECT_EQ(ring.start_rollout(), ring.obs(0));
+  ring.advance(4);
+  EXPECT_EQ(ring.start_rollout(), ring.obs(4));
+  EXPECT_EQ(ring.slot(ring.head()), 0);
+  EXPECT_EQ(ring.base(), 4);
+}
+
 TEST(TrajectoryRing, WideActionsGetLargerRecords) {
   EXPECT_EQ(RecordLayout::for_action_size(1).words, 4);
   EXPECT_EQ(RecordLayout::for_action_size(2).words, 4);

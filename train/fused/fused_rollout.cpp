@@ -15,8 +15,10 @@ FusedLaunch fused_launch(std::size_t weights, std::size_t warp, int environments
   const auto blocks = static_cast<std::size_t>(limits.multiprocessors);
   const std::size_t pairs =
       std::min({kMostPairs, (limits.shared_per_block - weights) / (2 * warp), (total + blocks - 1) / blocks});
-  return {static_cast<unsigned>((total + pairs - 1) / pairs), static_cast<unsigned>(kEpisodeSegment * pairs),
-          weights + 2 * pairs * warp};
+  constexpr std::size_t kFetching = 256;
+  const std::size_t grid = (total + pairs - 1) / pairs, stepping = kEpisodeSegment * pairs;
+  return {static_cast<unsigned>(grid), static_cast<unsigned>(grid > blocks ? stepping : std::max(stepping, kFetching)),
+          static_cast<unsigned>(stepping), weights + 2 * pairs * warp};
 }
 
 std::unique_ptr<FusedRollout> find_launchable_rollout(const Stream& stream, const VectorEnv& env,

@@ -50,9 +50,10 @@ enum class FusedHead { kPolicy, kValues };
 // What a rollout reads and writes, besides environments and network. Slots are a ring's: behind the last follows the
 // first.
 struct FusedRows {
-  std::uint32_t* obs;      // [slots, N, D]; the first row's is read
-  std::uint32_t* records;  // [slots, N, record words]
-  float* extra;            // [slots, N, extra_size], null without
+  const std::uint32_t* first_obs;  // [N, D], of the first row: its slot's, or what is to be copied there
+  std::uint32_t* obs;              // [slots, N, D]
+  std::uint32_t* records;          // [slots, N, record words]
+  float* extra;                    // [slots, N, extra_size], null without
   int extra_size;
   int slots, first_slot;
   int environments, steps;  // N, T
@@ -69,11 +70,13 @@ struct FusedRows {
 
 struct FusedLaunch {
   unsigned grid = 0, block = 0;
-  std::size_t shared = 0;  // bytes
+  unsigned environments = 0;  // of a block; the threads behind those only help to fetch its weights
+  std::size_t shared = 0;     // bytes
 };
 
-// Two warps step an episode segment; as many blocks as multiprocessors before blocks grow. weights, warp: bytes of
-// shared memory of a block's weights and of each warp. grid = 0: does not fit.
+// Two warps step an episode segment; as many blocks as multiprocessors before blocks grow. A block that has a
+// multiprocessor to itself gets threads that only fetch. weights, warp: bytes of shared memory of a block's weights and
+// of each warp that steps. grid = 0: does not fit.
 FusedLaunch fused_launch(std::size_t weights, std::size_t warp, int environments, const DeviceLimits& limits);
 
 class FusedRollout {

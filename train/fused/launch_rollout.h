@@ -24,7 +24,7 @@ class FusedRolloutOf final : public FusedRollout {
   void launch(const Stream& stream, const FusedLaunch& shape, const FusedNetwork& network,
               const FusedRows& rows) const override {
     launch_blocks(stream, shape.grid, shape.block, shape.shared,
-                  RolloutKernel<E, Policy>{env_.batch(), {network}, rows});
+                  RolloutKernel<E, Policy>{env_.batch(), {network}, rows, shape.environments});
   }
 
  private:

@@ -72,14 +72,15 @@ struct RolloutKernel {
   EnvBatch<E> batch;
   Policy policy;
   FusedRows rows;
+  unsigned block_environments;
 
   DEVICE void operator()() const {
     DYNAMIC_SHARED(float, shared);
     policy.stage(shared);
     __syncthreads();
     const int thread = static_cast<int>(threadIdx.x);
-    const int first = static_cast<int>(blockIdx.x * blockDim.x) + thread / 32 * 32;
-    if (first >= rows.environments) return;
+    const int first = static_cast<int>(blockIdx.x * block_environments) + thread / 32 * 32;
+    if (threadIdx.x >= block_environments || first >= rows.environments) return;
     roll(shared, shared + policy.weight_size() + thread / 32 * policy.warp_size(), first + thread % 32);
   }
 
@@ -93,7 +94,10 @@ struct RolloutKernel {
     int slot = rows.first_slot;
     std::size_t index = flat_index(slot, environment);
     typename Shape::Obs obs;
-    load_words(rows.obs + index * Shape::kObsWords, obs);
+    load_words(rows.first_obs + static_cast<std::size_t>(environment) * Shape::kObsWords, obs);
+    if (active && rows.first_obs != rows.obs + flat_index(slot, 0) * Shape::kObsWords) {
+      store_words(rows.obs + index * Shape::kObsWords, obs);
+    }
     const bool paired = i / kEpisodeSegment * kEpisodeSegment + 32 < n;
     const unsigned pair = threadIdx.x / kEpisodeSegment + 1;
     for (int t = 0;; ++t) {
