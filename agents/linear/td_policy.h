@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Behaviour and target policies over the action values of one state.
+// Behaviour and target policies over the action values of one state. Values are visited in the order of the actions and
+// never indexed, so that kernels keep them in registers: values.visit(f) calls f(action, value).
 #pragma once
 
 #include "agents/linear/td_config.h"
-#include "agents/losses/soft_value.h"
 #include "kernels/philox.h"
 
 namespace stampede {
@@ -12,83 +12,117 @@ struct TdRates {
   float epsilon, learning_rate, temperature;
 };
 
-HD float largest(const float* q, int actions) {
-  float best = q[0];
-  for (int a = 1; a < actions; ++a) best = q[a] > best ? q[a] : best;
-  return best;
-}
+// Values of kActions actions side by side.
+template <int kActions>
+struct ActionValues {
+  float value[kActions];
 
-// The lowest action of the largest value.
-HD int first_greedy(const float* q, int actions) {
-  int best = 0;
-  for (int a = 1; a < actions; ++a) best = q[a] > q[best] ? a : best;
-  return best;
-}
-
-// Uniform among the actions of the largest value.
-HD int random_greedy(const float* q, int actions, std::uint32_t word) {
-  const float best = largest(q, actions);
-  int first = 0;
-  std::uint32_t ties = 0;
-  for (int a = actions - 1; a >= 0; --a) {
-    const bool tie = q[a] >= best;
-    ties += tie;
-    first = tie ? a : first;
+  HD ActionValues mean(const ActionValues& other) const {
+    ActionValues means;
+#pragma GCC unroll 32
+    for (int a = 0; a < kActions; ++a) means.value[a] = 0.5f * (value[a] + other.value[a]);
+    return means;
   }
-  if (ties <= 1) return first;  // seldom otherwise, once something was learnt
-  auto skip = static_cast<std::int32_t>(uniform_below(word, ties));
-  int chosen = first;
-  for (int a = first; a < actions && skip >= 0; ++a) {
-    chosen = q[a] >= best ? a : chosen;
-    skip -= q[a] >= best;
+  template <class Visitor>
+  HD void visit(Visitor&& visitor) const {
+#pragma GCC unroll 32
+    for (int a = 0; a < kActions; ++a) visitor(a, value[a]);
   }
-  return chosen;
+};
+
+// What most policies need to know of a state's values.
+struct ValueSummary {
+  float largest = 0.0f;
+  float sum = 0.0f;
+  float taken = 0.0f;      // value of the action that is taken
+  std::uint32_t best = 0;  // bit a: action a has the largest value
+
+  HD void note(int action, float value, int taken_action) {
+    const std::uint32_t bit = 1u << action;
+    const float before = action == 0 ? value : largest;
+    largest = value > before ? value : before;
+    best = (value > before ? 0u : best) | (value == largest ? bit : 0u);
+    sum += value;
+    taken = action == taken_action ? value : taken;
+  }
+  // The lowest action of the largest value.
+  HD int first_best(int actions) const {
+    int first = 0;
+#pragma GCC unroll 32
+    for (int a = actions - 1; a > 0; --a) first = best >> a & 1 ? a : first;
+    return best & 1 ? 0 : first;
+  }
+  // Uniform among the actions of the largest value. Without a branch: lanes of a vector go through it together.
+  HD int random_best(int actions, std::uint32_t word) const {
+    std::uint32_t ties = 0;
+#pragma GCC unroll 32
+    for (int a = 0; a < actions; ++a) ties += best >> a & 1;
+    const std::uint32_t skipped = uniform_below(word, ties);
+    std::uint32_t seen = 0;
+    int chosen = 0;
+#pragma GCC unroll 32
+    for (int a = 0; a < actions - 1; ++a) {
+      seen += best >> a & 1;
+      chosen += seen <= skipped ? 1 : 0;
+    }
+    return chosen;
+  }
+};
+
+template <class Values>
+HD ValueSummary summary_of(const Values& values, int taken_action = 0) {
+  ValueSummary summary;
+  values.visit([&](int action, float value) { summary.note(action, value, taken_action); });
+  return summary;
 }
 
-HD int epsilon_greedy(const float* q, int actions, float epsilon, const PhiloxBlock& draw) {
-  const int greedy = random_greedy(q, actions, draw.word[2]);
+HD int epsilon_greedy(const ValueSummary& summary, int actions, float epsilon, const PhiloxBlock& draw) {
+  const int greedy = summary.random_best(actions, draw.word[2]);
   const auto random = static_cast<int>(uniform_below(draw.word[1], static_cast<std::uint32_t>(actions)));
   return uniform_float(draw.word[0]) < epsilon ? random : greedy;
 }
 
-// pi(a) proportional to exp(q(a) / temperature).
-HD int boltzmann(const float* q, int actions, float temperature, const PhiloxBlock& draw) {
-  const float best = largest(q, actions), inverse = 1.0f / temperature;
+// Sum of exp((q(a) - largest) / temperature).
+template <class Values>
+HD float exponential_sum(const Values& values, float largest, float inverse_temperature) {
   float sum = 0.0f;
-  for (int a = 0; a < actions; ++a) sum += exp_of((q[a] - best) * inverse);
-  float left = uniform_float(draw.word[0]) * sum;
+  values.visit([&](int, float value) { sum += exp_of((value - largest) * inverse_temperature); });
+  return sum;
+}
+
+// pi(a) proportional to exp(q(a) / temperature).
+template <class Values>
+HD int boltzmann(const Values& values, const ValueSummary& summary, int actions, float temperature,
+                 const PhiloxBlock& draw) {
+  const float inverse = 1.0f / temperature;
+  float left = uniform_float(draw.word[0]) * exponential_sum(values, summary.largest, inverse);
   int chosen = 0;
-  for (int a = 0; a < actions - 1; ++a) {
-    left -= exp_of((q[a] - best) * inverse);
-    chosen += left >= 0.0f;
-  }
+  values.visit([&](int action, float value) {
+    left -= exp_of((value - summary.largest) * inverse);
+    chosen += (left >= 0.0f) & (action < actions - 1);
+  });
   return chosen;
 }
 
-HD int behave(const TdConfig& config, const float* q, int actions, const TdRates& rates, const PhiloxBlock& draw) {
-  if (config.target == TdTarget::kSoft) return boltzmann(q, actions, rates.temperature, draw);
-  return epsilon_greedy(q, actions, rates.epsilon, draw);
+template <class Values>
+HD int behave(TdTarget target, const Values& values, int actions, const TdRates& rates, const PhiloxBlock& draw) {
+  const ValueSummary summary = summary_of(values);
+  if (target == TdTarget::kSoft) return boltzmann(values, summary, actions, rates.temperature, draw);
+  return epsilon_greedy(summary, actions, rates.epsilon, draw);
 }
 
-// Expectation under the epsilon-greedy policy.
-HD float expected_value(const float* q, int actions, float epsilon) {
-  float sum = 0.0f;
-  for (int a = 0; a < actions; ++a) sum += q[a];
-  return fused(epsilon / static_cast<float>(actions), sum, (1.0f - epsilon) * largest(q, actions));
-}
-
-// Value of a state for a target; `action` is the one taken next.
-HD float target_value(const TdConfig& config, const float* q, int actions, int action, const TdRates& rates) {
-  switch (config.target) {
-    case TdTarget::kMaximum:
-      return largest(q, actions);
-    case TdTarget::kSampled:
-      return q[action];
-    case TdTarget::kSoft:
-      return soft_value(q, actions, rates.temperature);
-    default:
-      return expected_value(q, actions, rates.epsilon);
+// Value of a state for a target. Soft: Haarnoja et al. 2017, equation 3, with the maximum taken out first; otherwise
+// the expectation under the epsilon-greedy policy.
+template <class Values>
+HD float target_value(TdTarget target, const Values& values, const ValueSummary& summary, int actions,
+                      const TdRates& rates) {
+  if (target == TdTarget::kMaximum) return summary.largest;
+  if (target == TdTarget::kSampled) return summary.taken;
+  if (target == TdTarget::kSoft) {
+    const float sum = exponential_sum(values, summary.largest, 1.0f / rates.temperature);
+    return fused(rates.temperature, log_of(sum), summary.largest);
   }
+  return fused(rates.epsilon / static_cast<float>(actions), summary.sum, (1.0f - rates.epsilon) * summary.largest);
 }
 
 }  // namespace stampede

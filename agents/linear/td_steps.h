@@ -2,7 +2,7 @@
 // The device step of temporal-difference control: learn from the row before, then choose the next action.
 #pragma once
 
-#include "agents/linear/td_history.h"
+#include "agents/linear/td_lane.h"
 
 namespace stampede {
 
