@@ -78,4 +78,26 @@ HD TdLane<Features> lane_of(int i, const Features& features, const TdProblem& pr
   return lane;
 }
 
+// Whether the next action is chosen before the learner learns.
+HD bool chooses_first(const TdConfig& config) { return config.target == TdTarget::kSampled || config.lambda > 0.0f; }
+
+HD const std::uint32_t* row_obs(const RingView& ring, int slot, int i) {
+  return reinterpret_cast<const std::uint32_t*>(ring.obs) +
+         ring.index(slot, i) * static_cast<std::size_t>(ring.shape.obs_size);
+}
+
+// Learner i learns from the row before, unless that one only reset or the learner has had all its episodes.
+template <class Features>
+HD void learn_row(TdLane<Features>& lane, const RingView& ring, const TdRow& row, int i, int next_action,
+                  std::uint32_t coin) {
+  const int episodes = lane.config.episodes;
+  const std::uint32_t* const record = ring.record(ring.index(row.previous_slot, i));
+  const std::uint32_t flags = row.has_previous ? record[2] : 0;
+  if (!(flags & kValid) || (episodes > 0 && lane.progress.episodes >= episodes)) return;
+  const TdTransition t{row_obs(ring, row.previous_slot, i), row_obs(ring, row.slot, i), static_cast<int>(record[0]),
+                       bits_float(record[1]), flags};
+  learn(lane, {ring, row.slot, row.row, i}, t, next_action, coin,
+        {row.seed, static_cast<std::uint64_t>(row.row), Purpose::kPlanning});
+}
+
 }  // namespace stampede

@@ -22,17 +22,12 @@ HD TdConfig one_step(TdConfig config) {
   return config;
 }
 
-bool is_one_step(const TdConfig& c) {
-  return c.target != TdTarget::kReturn && c.n_step == 1 && c.lambda == 0.0f && !c.double_q && !c.counts_visits() &&
-         c.planning_steps == 0;
-}
-
 template <class Features>
 HD int choose(const TdLane<Features>& lane, const std::uint32_t* obs, const PhiloxBlock& draw) {
   return behave(lane.config.target, lane.values(obs), lane.actions, lane.rates, draw);
 }
 
-// kOneStep: is_one_step(config). kActions: number of actions, 0 = known at run time only.
+// kOneStep: config.is_one_step(). kActions: number of actions, 0 = known at run time only.
 template <class Features, bool kOneStep, int kActions>
 struct TdStepOp {
   Features features;
@@ -63,30 +58,16 @@ struct TdStepOp {
   }
 
  private:
-  HD const std::uint32_t* obs(int slot, int i) const {
-    return reinterpret_cast<const std::uint32_t*>(ring.obs) +
-           ring.index(slot, i) * static_cast<std::size_t>(ring.shape.obs_size);
-  }
-
   HD void step(int i, const PhiloxBlock& draw) const {
     const TdConfig c = kOneStep ? one_step(problem.config) : problem.config;
     LearnerProgress& progress = problem.arrays.progress[i];
-    const TdRates rates{row.epsilon.at(progress.episodes), row.learning_rate.at(progress.episodes),
-                        row.temperature.at(progress.episodes)};
-    TdLane<Features> lane =
-        lane_of(i, features, problem, c, rates, kActions > 0 ? kActions : problem.actions, progress);
-    const std::uint32_t* const record = ring.record(ring.index(row.previous_slot, i));
-    const std::uint32_t flags = row.has_previous ? record[2] : 0;
-    const TdTransition t{obs(row.previous_slot, i), obs(row.slot, i), static_cast<int>(record[0]),
-                         bits_float(record[1]), flags};
-    const bool learns = (flags & kValid) && (c.episodes == 0 || progress.episodes < c.episodes);
-    const bool chooses_first = c.target == TdTarget::kSampled || c.lambda > 0.0f;
-    int action = chooses_first ? choose(lane, t.next_obs, draw) : 0;
-    if (learns) {
-      learn(lane, {ring, row.slot, row.row, i}, t, action, draw.word[3],
-            {row.seed, static_cast<std::uint64_t>(row.row), Purpose::kPlanning});
-    }
-    if (!chooses_first) action = choose(lane, t.next_obs, draw);
+    TdLane<Features> lane = lane_of(i, features, problem, c, row.rates(progress.episodes),
+                                    kActions > 0 ? kActions : problem.actions, progress);
+    const std::uint32_t* const obs = row_obs(ring, row.slot, i);
+    const bool first = chooses_first(c);
+    int action = first ? choose(lane, obs, draw) : 0;
+    learn_row(lane, ring, row, i, action, draw.word[3]);
+    if (!first) action = choose(lane, obs, draw);
     row.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(ring.shape.record.words)] =
         static_cast<std::uint32_t>(action);
   }
@@ -156,10 +137,10 @@ void td_step(const Stream& stream, const LinearFeatures& features, const TdProbl
              const TdRow& row) {
   const int rows = row.end - row.begin;
   const auto* const table = std::get_if<OneHot>(&features);
-  if (table != nullptr && !stream.is_cuda() && tables_have_tiles(problem.actions) && is_one_step(problem.config)) {
+  if (table != nullptr && !stream.is_cuda() && tables_have_tiles(problem.actions)) {
     return step_tables_on_cpu(stream, *table, problem, ring, row);
   }
-  if (table != nullptr && is_one_step(problem.config)) {
+  if (table != nullptr && problem.config.is_one_step()) {
     if (problem.actions == 4)
       return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 4>{*table, problem, ring, row});
     return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 0>{*table, problem, ring, row});

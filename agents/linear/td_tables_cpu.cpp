@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 
 #include "agents/linear/td_learn.h"
 #include "kernels/lane_list.h"
@@ -16,22 +17,38 @@ constexpr int kTile = 128;
 // Words of a record: one for the action.
 constexpr int kRecordWords = RecordLayout::for_action_size(1).words;
 
+// Words of LearnerProgress that change in every row: length, episode_return, error_sum, updates.
+constexpr int kChangeWords = 4;
+static_assert(offsetof(LearnerProgress, updates) == offsetof(LearnerProgress, length) + 12);
+
+// All four at once: the outer ones are integers, the inner ones are not.
+void add_change(LearnerProgress& progress, const std::uint32_t* change) {
+  using Integers = std::int32_t __attribute__((vector_size(16)));
+  using Reals = float __attribute__((vector_size(16)));
+  Integers old, by;
+  __builtin_memcpy(&old, &progress.length, sizeof old);
+  __builtin_memcpy(&by, change, sizeof by);
+  const auto reals = reinterpret_cast<Integers>(reinterpret_cast<Reals>(old) + reinterpret_cast<Reals>(by));
+  const Integers sum = __builtin_shuffle(old + by, reals, Integers{0, 5, 6, 3});
+  __builtin_memcpy(&progress.length, &sum, sizeof sum);
+}
+
 // What the stages of a row hand on, learner by learner.
 template <int kActions>
 struct Tile {
   static constexpr int kStride = std::bit_ceil(static_cast<unsigned>(kActions));
 
+  // Records of the row before, copied: gcc would read others with a gap at their end one by one at the end of a loop.
+  alignas(64) std::uint32_t previous[kTile * kRecordWords];
   std::uint32_t words[4][kTile];  // random
   float epsilon[kTile], learning_rate[kTile], temperature[kTile];
-  std::int32_t learns[kTile];   // 0 once a learner has had all its episodes
-  float next[kTile * kStride];  // values of the state it is in now
-  float value[kTile];           // of the action before
-  float moved[kTile];           // after the update
-  float reward[kTile];          // that counts; 0 where nothing was learnt
-  float magnitude[kTile];       // of the TD error; 0 where nothing was learnt
-  std::int32_t updated[kTile];
-  std::int32_t ended[kTile];
-  std::int32_t failed[kTile];
+  std::uint32_t learns[kTile];                             // 0 once a learner has had all its episodes
+  alignas(64) float next[kTile * kStride];                 // values of the state it is in now
+  float value[kTile];                                      // of the action before
+  float moved[kTile];                                      // after the update
+  alignas(64) std::uint32_t change[kTile * kChangeWords];  // of the learner's progress
+  std::uint32_t failed[kTile], ended[kTile];               // after a row that was learnt from
+  std::int32_t rare[kTile];                                // either
 
   HD ActionValues<kActions> values(int k) const {
     ActionValues<kActions> q;
@@ -51,7 +68,12 @@ struct TileRows {
   std::uint32_t* records;                // [n, kRecordWords]
   LearnerProgress* progress;             // [n]
   float* weights;                        // [n, tables, S, A]
-  std::size_t table_size;                // S * A
+  std::size_t table_size, learner_size;  // S * A; tables * S * A
+
+  // Place of the pair (state, action) before in a learner's table.
+  std::size_t taken(int k, std::size_t actions) const {
+    return static_cast<std::size_t>(previous_states[k]) * actions + previous[k * kRecordWords];
+  }
 };
 
 template <int kActions>
@@ -72,7 +94,22 @@ class TableStep {
     Tile<kActions> tile;
     draw(first, n, tile);
     set_rates(rows, n, tile);
+    if (problem_.config.is_one_step()) return update_tile(rows, n, tile);
+    const bool chooses_before = chooses_first(problem_.config);
+    if (chooses_before) choose_tile(rows, n, tile);
+    for (int k = 0; k < n; ++k) {
+      const int action = chooses_before ? static_cast<int>(rows.records[k * kRecordWords]) : 0;
+      TdLane<OneHot> lane =
+          lane_of(first + k, table_, problem_, problem_.config, tile.rates(k), kActions, rows.progress[k]);
+      learn_row(lane, ring_, row_, first + k, action, tile.words[3][k]);
+    }
+    if (!chooses_before) choose_tile(rows, n, tile);
+  }
+
+  void update_tile(const TileRows& rows, int n, Tile<kActions>& tile) const {
     load_values(rows, n, tile);
+    load_taken(rows, n, tile);
+    std::copy_n(rows.previous, n * kRecordWords, tile.previous);
     switch (problem_.config.target) {
       case TdTarget::kMaximum:
         return update<TdTarget::kMaximum>(rows, n, tile);
@@ -85,17 +122,25 @@ class TableStep {
     }
   }
 
+  void choose_tile(const TileRows& rows, int n, Tile<kActions>& tile) const {
+    load_values(rows, n, tile);
+    if (problem_.config.target == TdTarget::kSoft) return choose<TdTarget::kSoft>(rows, n, tile);
+    choose<TdTarget::kExpected>(rows, n, tile);
+  }
+
+  // The memory of the tile's learners.
   TileRows rows_of(int first) const {
     const auto n = static_cast<std::size_t>(first);
-    const auto* const states = reinterpret_cast<const std::uint32_t*>(ring_.obs);
     const std::size_t size = static_cast<std::size_t>(table_.size()) * kActions;
-    return {states + ring_.index(row_.slot, first),
-            states + ring_.index(row_.previous_slot, first),
+    const std::size_t estimators = problem_.config.double_q ? 2 : 1;
+    return {row_obs(ring_, row_.slot, first),
+            row_obs(ring_, row_.previous_slot, first),
             ring_.record(ring_.index(row_.previous_slot, first)),
             row_.records + n * kRecordWords,
             problem_.arrays.progress + n,
-            problem_.arrays.weights + n * size,
-            size};
+            problem_.arrays.weights + n * size * estimators,
+            size,
+            size * estimators};
   }
 
   void draw(int first, int n, Tile<kActions>& tile) const {
@@ -126,15 +171,46 @@ class TableStep {
     }
   }
 
-  static void load_values(const TileRows& rows, int n, Tile<kActions>& tile) {
+  // Values of the state that each learner is in.
+  void load_values(const TileRows& rows, int n, Tile<kActions>& tile) const {
     const float* table = rows.weights;
     for (int k = 0; k < n; ++k) {
-      const float* const next = table + static_cast<std::size_t>(rows.states[k]) * kActions;
-      __builtin_memcpy(tile.next + k * tile.kStride, next, kActions * sizeof(float));
-      tile.value[k] =
-          table[static_cast<std::size_t>(rows.previous_states[k]) * kActions + rows.previous[k * kRecordWords]];
-      table += rows.table_size;
+      const float* const values = table + static_cast<std::size_t>(rows.states[k]) * kActions;
+      __builtin_memcpy(tile.next + k * tile.kStride, values, kActions * sizeof(float));
+      table += rows.learner_size;
     }
+    if (!problem_.config.double_q) return;
+    table = rows.weights + rows.table_size;
+    for (int k = 0; k < n; ++k) {
+      const float* const others = table + static_cast<std::size_t>(rows.states[k]) * kActions;
+      float* const values = tile.next + k * tile.kStride;
+      for (int a = 0; a < kActions; ++a) values[a] = 0.5f * (values[a] + others[a]);
+      table += rows.learner_size;
+    }
+  }
+
+  // Value of the action taken in the state before.
+  static void load_taken(const TileRows& rows, int n, Tile<kActions>& tile) {
+    const float* table = rows.weights;
+    for (int k = 0; k < n; ++k) {
+      tile.value[k] = table[rows.taken(k, kActions)];
+      table += rows.learner_size;
+    }
+  }
+
+  template <TdTarget kTarget>
+  void choose(const TileRows& rows, int n, const Tile<kActions>& tile) const {
+    std::uint32_t* const records = rows.records;
+    STAMPEDE_INDEPENDENT
+    for (int k = 0; k < n; ++k) {
+      store_action(records + k * kRecordWords, behave(kTarget, tile.values(k), kActions, tile.rates(k), tile.draw(k)));
+    }
+  }
+  // All words of the record, which is the environment's to fill: a store with gaps would not vectorise.
+  HD static void store_action(std::uint32_t* record, int action) {
+    record[0] = static_cast<std::uint32_t>(action);
+#pragma GCC unroll 4
+    for (int w = 1; w < kRecordWords; ++w) record[w] = 0;
   }
 
   // One-step targets: the update of the row before and the choice of the next action.
@@ -143,7 +219,7 @@ class TableStep {
     const float gamma = problem_.config.gamma;
     const std::uint32_t* const states = rows.states;
     const std::uint32_t* const previous_states = rows.previous_states;
-    const std::uint32_t* const previous = rows.previous;
+    const std::uint32_t* const previous = tile.previous;
     std::uint32_t* const records = rows.records;
     STAMPEDE_INDEPENDENT
     for (int k = 0; k < n; ++k) {
@@ -159,16 +235,20 @@ class TableStep {
       const float value = 0.0f + tile.value[k];
       const float error = fused(gamma, future, reward + 0.0f) - value;
       const float magnitude = error < 0.0f ? -error : error;
-      const std::int32_t learns = (flags & kValid) != 0 ? tile.learns[k] : 0;
-      const std::int32_t finite = magnitude < INFINITY;
-      const std::int32_t updated = learns & finite;
+      const std::uint32_t learns = tile.learns[k] & (flags & kValid ? 1u : 0u);
+      const std::uint32_t updated = learns & (magnitude < INFINITY ? 1u : 0u);
       const float moved = updated ? tile.value[k] + rates.learning_rate * error : tile.value[k];
       tile.moved[k] = moved;
-      tile.reward[k] = learns ? reward : 0.0f;
-      tile.magnitude[k] = updated ? magnitude : 0.0f;
-      tile.updated[k] = updated;
-      tile.failed[k] = learns - updated;
-      tile.ended[k] = (flags & kEpisodeEnd) != 0 ? learns : 0;
+      std::uint32_t* const change = tile.change + k * kChangeWords;
+      change[0] = 0;
+      change[1] = float_bits(reward) & (0u - learns);
+      change[2] = float_bits(magnitude) & (0u - updated);
+      change[3] = updated;
+      const std::uint32_t failed = learns - updated;
+      const std::uint32_t ended = learns & (flags & kEpisodeEnd ? 1u : 0u);
+      tile.failed[k] = failed;
+      tile.ended[k] = ended;
+      tile.rare[k] = static_cast<std::int32_t>(failed | ended);
       if constexpr (kTarget != TdTarget::kSampled) {
         // The state may be the one whose value has moved.
         const std::int32_t same = states[k] == previous_states[k] ? action : -1;
@@ -176,11 +256,7 @@ class TableStep {
         for (int a = 0; a < kActions; ++a) q.value[a] = same == a ? moved : q.value[a];
         chosen = behave(kTarget, q, kActions, rates, tile.draw(k));
       }
-      std::uint32_t* const record = records + k * kRecordWords;
-      record[0] = static_cast<std::uint32_t>(chosen);
-      record[1] = 0;
-      record[2] = 0;
-      record[3] = 0;
+      store_action(records + k * kRecordWords, chosen);
     }
     store_values(rows, n, tile);
   }
@@ -188,18 +264,17 @@ class TableStep {
   void store_values(const TileRows& rows, int n, const Tile<kActions>& tile) const {
     float* table = rows.weights;
     for (int k = 0; k < n; ++k) {
-      table[static_cast<std::size_t>(rows.previous_states[k]) * kActions + rows.previous[k * kRecordWords]] =
-          tile.moved[k];
-      LearnerProgress& p = rows.progress[k];
-      p.episode_return += tile.reward[k];
-      p.error_sum += tile.magnitude[k];
-      p.updates += tile.updated[k];
-      p.failed |= tile.failed[k];
-      table += rows.table_size;
+      table[rows.taken(k, kActions)] = tile.moved[k];
+      add_change(rows.progress[k], tile.change + k * kChangeWords);
+      table += rows.learner_size;
     }
-    std::int32_t ended[kTile + kLaneListSlack];
-    const int count = list_set_lanes(tile.ended, n, 0, ended);
-    for (int j = 0; j < count; ++j) end_episode(problem_.config, rows.progress[ended[j]]);
+    std::int32_t rare[kTile + kLaneListSlack];
+    const int count = list_set_lanes(tile.rare, n, 0, rare);
+    for (int j = 0; j < count; ++j) {
+      LearnerProgress& p = rows.progress[rare[j]];
+      p.failed |= static_cast<std::int32_t>(tile.failed[rare[j]]);
+      if (tile.ended[rare[j]] != 0) end_episode(problem_.config, p);
+    }
   }
 
   OneHot table_;
