@@ -54,12 +54,15 @@ struct LinearValues {
   }
   HD ActionValues<kValueGroup> sum_group(const std::uint32_t* obs, int first) const {
     ActionValues<kValueGroup> q{};
+    int column[kValueGroup];
+#pragma GCC unroll 4
+    for (int j = 0; j < kValueGroup; ++j) column[j] = first + j < actions ? first + j : actions - 1;
     for (int k = 0; k < features.active(); ++k) {
       const Feature f = features.at(obs, k);
       const float* const w = row(f);
 #pragma GCC unroll 4
       for (int j = 0; j < kValueGroup; ++j) {
-        const float part = f.value * w[first + j < actions ? first + j : actions - 1];
+        const float part = f.value * w[column[j]];
         q.value[j] = k == 0 ? part : q.value[j] + part;
       }
     }

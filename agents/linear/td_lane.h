@@ -102,9 +102,8 @@ struct TdLane {
   // Value of `obs` for the update of estimator `t`; of two, the other one judges the action that this one prefers.
   HD float bootstrap(int t, const std::uint32_t* obs, int next_action) const {
     const Values q = values_of(t, obs);
-    const ValueSummary summary = summary_of(q, next_action);
-    if (config.double_q) return estimator(1 - t).value(obs, summary.first_best(actions));
-    return target_value(config.target, q, summary, actions, rates);
+    if (config.double_q) return estimator(1 - t).value(obs, summary_of(q).first_best(actions));
+    return target_value(config.target, q, actions, next_action, rates);
   }
 
   // Notes a TD error; false when it is not finite and nothing may be changed.
@@ -153,12 +152,11 @@ struct TdLane {
   // of the traces that are not 0.
   HD void update_traces(const TdTransition& t, int next_action) {
     const Values q = values_of(0, t.next_obs);
-    const ValueSummary next = summary_of(q, next_action);
-    const float future = t.terminated() ? 0.0f : target_value(config.target, q, next, actions, rates);
+    const float future = t.terminated() ? 0.0f : target_value(config.target, q, actions, next_action, rates);
     const float target = fused(config.gamma, future, t.reward + bonus(t.obs, t.action));
     const float error = target - estimator(0).value(t.obs, t.action);
     if (!accept(error)) return;
-    const bool explores = config.target == TdTarget::kMaximum && next.taken < next.largest;
+    const bool explores = config.target == TdTarget::kMaximum && value_of(q, next_action) < largest_of(q);
     for (int k = 0; k < features.active(); ++k) raise_trace(features.at(t.obs, k), t.action);
     apply_traces(learning_rate(t.obs, t.action) * error, t.ends() || explores ? 0.0f : config.gamma * config.lambda);
   }

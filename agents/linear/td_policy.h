@@ -30,20 +30,23 @@ struct ActionValues {
   }
 };
 
+// uniform_below() in 32 bits, whose vectors have twice the lanes; n below 2^16.
+HD std::uint32_t uniform_below_few(std::uint32_t word, std::uint32_t n) {
+  return ((word >> 16) * n + ((word & 0xFFFFu) * n >> 16)) >> 16;
+}
+
 // What most policies need to know of a state's values.
 struct ValueSummary {
   float largest = 0.0f;
   float sum = 0.0f;
-  float taken = 0.0f;      // value of the action that is taken
   std::uint32_t best = 0;  // bit a: action a has the largest value
 
-  HD void note(int action, float value, int taken_action) {
+  HD void note(int action, float value) {
     const std::uint32_t bit = 1u << action;
     const float before = action == 0 ? value : largest;
     largest = value > before ? value : before;
     best = (value > before ? 0u : best) | (value == largest ? bit : 0u);
     sum += value;
-    taken = action == taken_action ? value : taken;
   }
   // The lowest action of the largest value.
   HD int first_best(int actions) const {
@@ -57,7 +60,7 @@ struct ValueSummary {
     std::uint32_t ties = 0;
 #pragma GCC unroll 32
     for (int a = 0; a < actions; ++a) ties += best >> a & 1;
-    const std::uint32_t skipped = uniform_below(word, ties);
+    const std::uint32_t skipped = uniform_below_few(word, ties);
     std::uint32_t seen = 0;
     int chosen = 0;
 #pragma GCC unroll 32
@@ -70,15 +73,29 @@ struct ValueSummary {
 };
 
 template <class Values>
-HD ValueSummary summary_of(const Values& values, int taken_action = 0) {
+HD ValueSummary summary_of(const Values& values) {
   ValueSummary summary;
-  values.visit([&](int action, float value) { summary.note(action, value, taken_action); });
+  values.visit([&](int action, float value) { summary.note(action, value); });
   return summary;
+}
+template <class Values>
+HD float largest_of(const Values& values) {
+  float largest = 0.0f;
+  values.visit([&](int action, float value) { largest = action == 0 || value > largest ? value : largest; });
+  return largest;
+}
+template <class Values>
+HD float value_of(const Values& values, int wanted) {
+  std::uint32_t found = 0;  // bits, because gcc makes a switch of choices, and no vectors of a switch
+  values.visit([&](int action, float value) {
+    found |= float_bits(value) & (0u - static_cast<std::uint32_t>(action == wanted));
+  });
+  return bits_float(found);
 }
 
 HD int epsilon_greedy(const ValueSummary& summary, int actions, float epsilon, const PhiloxBlock& draw) {
   const int greedy = summary.random_best(actions, draw.word[2]);
-  const auto random = static_cast<int>(uniform_below(draw.word[1], static_cast<std::uint32_t>(actions)));
+  const auto random = static_cast<int>(uniform_below_few(draw.word[1], static_cast<std::uint32_t>(actions)));
   return uniform_float(draw.word[0]) < epsilon ? random : greedy;
 }
 
@@ -111,13 +128,13 @@ HD int behave(TdTarget target, const Values& values, int actions, const TdRates&
   return epsilon_greedy(summary, actions, rates.epsilon, draw);
 }
 
-// Value of a state for a target. Soft: Haarnoja et al. 2017, equation 3, with the maximum taken out first; otherwise
-// the expectation under the epsilon-greedy policy.
+// Value of a state for a target; `action` is the one taken next. Soft: Haarnoja et al. 2017, equation 3, with the
+// maximum taken out first; otherwise the expectation under the epsilon-greedy policy.
 template <class Values>
-HD float target_value(TdTarget target, const Values& values, const ValueSummary& summary, int actions,
-                      const TdRates& rates) {
-  if (target == TdTarget::kMaximum) return summary.largest;
-  if (target == TdTarget::kSampled) return summary.taken;
+HD float target_value(TdTarget target, const Values& values, int actions, int action, const TdRates& rates) {
+  if (target == TdTarget::kMaximum) return largest_of(values);
+  if (target == TdTarget::kSampled) return value_of(values, action);
+  const ValueSummary summary = summary_of(values);
   if (target == TdTarget::kSoft) {
     const float sum = exponential_sum(values, summary.largest, 1.0f / rates.temperature);
     return fused(rates.temperature, log_of(sum), summary.largest);

@@ -44,6 +44,7 @@ struct Tile {
   float epsilon[kTile], learning_rate[kTile], temperature[kTile];
   std::uint32_t learns[kTile];                             // 0 once a learner has had all its episodes
   alignas(64) float next[kTile * kStride];                 // values of the state it is in now
+  float* taken[kTile];                                     // the weight of the action before
   float value[kTile];                                      // of the action before
   float moved[kTile];                                      // after the update
   alignas(64) std::uint32_t change[kTile * kChangeWords];  // of the learner's progress
@@ -69,11 +70,6 @@ struct TileRows {
   LearnerProgress* progress;             // [n]
   float* weights;                        // [n, tables, S, A]
   std::size_t table_size, learner_size;  // S * A; tables * S * A
-
-  // Place of the pair (state, action) before in a learner's table.
-  std::size_t taken(int k, std::size_t actions) const {
-    return static_cast<std::size_t>(previous_states[k]) * actions + previous[k * kRecordWords];
-  }
 };
 
 template <int kActions>
@@ -191,9 +187,12 @@ class TableStep {
 
   // Value of the action taken in the state before.
   static void load_taken(const TileRows& rows, int n, Tile<kActions>& tile) {
-    const float* table = rows.weights;
+    float* table = rows.weights;
     for (int k = 0; k < n; ++k) {
-      tile.value[k] = table[rows.taken(k, kActions)];
+      const std::size_t pair =
+          static_cast<std::size_t>(rows.previous_states[k]) * kActions + rows.previous[k * kRecordWords];
+      tile.taken[k] = table + pair;
+      tile.value[k] = *tile.taken[k];
       table += rows.learner_size;
     }
   }
@@ -230,7 +229,7 @@ class TableStep {
       const std::uint32_t flags = previous[k * kRecordWords + 2];
       int chosen = 0;
       if constexpr (kTarget == TdTarget::kSampled) chosen = behave(kTarget, q, kActions, rates, tile.draw(k));
-      const float next = target_value(kTarget, q, summary_of(q, chosen), kActions, rates);
+      const float next = target_value(kTarget, q, kActions, chosen, rates);
       const float future = flags & kTerminated ? 0.0f : next;
       const float value = 0.0f + tile.value[k];
       const float error = fused(gamma, future, reward + 0.0f) - value;
@@ -262,11 +261,9 @@ class TableStep {
   }
 
   void store_values(const TileRows& rows, int n, const Tile<kActions>& tile) const {
-    float* table = rows.weights;
     for (int k = 0; k < n; ++k) {
-      table[rows.taken(k, kActions)] = tile.moved[k];
+      *tile.taken[k] = tile.moved[k];
       add_change(rows.progress[k], tile.change + k * kChangeWords);
-      table += rows.learner_size;
     }
     std::int32_t rare[kTile + kLaneListSlack];
     const int count = list_set_lanes(tile.rare, n, 0, rare);
