@@ -78,6 +78,7 @@ struct TdLane {
 
   // The action values of a state: of one estimator, or the mean of two.
   struct Values {
+    static constexpr int kCount = 0;
     const TdLane& lane;
     int first_estimator;
     bool mean;
@@ -102,7 +103,7 @@ struct TdLane {
   // Value of `obs` for the update of estimator `t`; of two, the other one judges the action that this one prefers.
   HD float bootstrap(int t, const std::uint32_t* obs, int next_action) const {
     const Values q = values_of(t, obs);
-    if (config.double_q) return estimator(1 - t).value(obs, summary_of(q).first_best(actions));
+    if (config.double_q) return estimator(1 - t).value(obs, summary_of(q).first_best());
     return target_value(config.target, q, actions, next_action, rates);
   }
 

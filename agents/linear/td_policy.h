@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Behaviour and target policies over the action values of one state. Values are visited in the order of the actions and
-// never indexed, so that kernels keep them in registers: values.visit(f) calls f(action, value).
+// never indexed, so that kernels keep them in registers: values.visit(f) calls f(action, value); kCount is their
+// number, 0 = known at run time only.
 #pragma once
 
 #include "agents/linear/td_config.h"
@@ -15,6 +16,7 @@ struct TdRates {
 // Values of kActions actions side by side.
 template <int kActions>
 struct ActionValues {
+  static constexpr int kCount = kActions;
   float value[kActions];
 
   HD ActionValues mean(const ActionValues& other) const {
@@ -35,6 +37,22 @@ HD std::uint32_t uniform_below_few(std::uint32_t word, std::uint32_t n) {
   return ((word >> 16) * n + ((word & 0xFFFFu) * n >> 16)) >> 16;
 }
 
+HD std::uint32_t count_bits(std::uint32_t bits) {
+#ifdef __CUDA_ARCH__
+  return static_cast<std::uint32_t>(__popc(bits));
+#else
+  return static_cast<std::uint32_t>(__builtin_popcount(bits));
+#endif
+}
+// Place of the lowest bit that is set; 0 where none is.
+HD int lowest_bit(std::uint32_t bits) {
+#ifdef __CUDA_ARCH__
+  return bits == 0 ? 0 : __ffs(static_cast<int>(bits)) - 1;
+#else
+  return bits == 0 ? 0 : __builtin_ctz(bits);
+#endif
+}
+
 // What most policies need to know of a state's values.
 struct ValueSummary {
   float largest = 0.0f;
@@ -49,24 +67,27 @@ struct ValueSummary {
     sum += value;
   }
   // The lowest action of the largest value.
-  HD int first_best(int actions) const {
-    int first = 0;
-#pragma GCC unroll 32
-    for (int a = actions - 1; a > 0; --a) first = best >> a & 1 ? a : first;
-    return best & 1 ? 0 : first;
+  HD int first_best() const { return lowest_bit(best); }
+  // Uniform among the actions of the largest value.
+  HD int random_best(std::uint32_t word) const {
+    std::uint32_t left = best;
+    for (std::uint32_t skip = uniform_below_few(word, count_bits(best)); skip > 0; --skip) left &= left - 1;
+    return lowest_bit(left);
   }
-  // Uniform among the actions of the largest value. Without a branch: lanes of a vector go through it together.
-  HD int random_best(int actions, std::uint32_t word) const {
+  // The same of a known number of actions, for loops that vectorise: as many actions as have not more than `skip` best
+  // ones up to them lie before the chosen one.
+  template <int kActions>
+  HD int random_best_of(std::uint32_t word) const {
     std::uint32_t ties = 0;
 #pragma GCC unroll 32
-    for (int a = 0; a < actions; ++a) ties += best >> a & 1;
-    const std::uint32_t skipped = uniform_below_few(word, ties);
+    for (int a = 0; a < kActions; ++a) ties += best >> a & 1;
+    const std::uint32_t skip = uniform_below_few(word, ties);
     std::uint32_t seen = 0;
     int chosen = 0;
 #pragma GCC unroll 32
-    for (int a = 0; a < actions - 1; ++a) {
+    for (int a = 0; a < kActions - 1; ++a) {
       seen += best >> a & 1;
-      chosen += seen <= skipped ? 1 : 0;
+      chosen += seen <= skip ? 1 : 0;
     }
     return chosen;
   }
@@ -93,8 +114,7 @@ HD float value_of(const Values& values, int wanted) {
   return bits_float(found);
 }
 
-HD int epsilon_greedy(const ValueSummary& summary, int actions, float epsilon, const PhiloxBlock& draw) {
-  const int greedy = summary.random_best(actions, draw.word[2]);
+HD int epsilon_greedy(int greedy, int actions, float epsilon, const PhiloxBlock& draw) {
   const auto random = static_cast<int>(uniform_below_few(draw.word[1], static_cast<std::uint32_t>(actions)));
   return uniform_float(draw.word[0]) < epsilon ? random : greedy;
 }
@@ -125,7 +145,13 @@ template <class Values>
 HD int behave(TdTarget target, const Values& values, int actions, const TdRates& rates, const PhiloxBlock& draw) {
   const ValueSummary summary = summary_of(values);
   if (target == TdTarget::kSoft) return boltzmann(values, summary, actions, rates.temperature, draw);
-  return epsilon_greedy(summary, actions, rates.epsilon, draw);
+  int greedy = 0;
+  if constexpr (Values::kCount > 0) {
+    greedy = summary.template random_best_of<Values::kCount>(draw.word[2]);
+  } else {
+    greedy = summary.random_best(draw.word[2]);
+  }
+  return epsilon_greedy(greedy, actions, rates.epsilon, draw);
 }
 
 // Value of a state for a target; `action` is the one taken next. Soft: Haarnoja et al. 2017, equation 3, with the

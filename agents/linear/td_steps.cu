@@ -85,7 +85,7 @@ struct TdActOp {
     const TdLane<Features> lane =
         lane_of(i % rows.learners, features, problem, problem.config, rows.rates, problem.actions, unused);
     const std::uint32_t* const obs = rows.obs + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.obs_size);
-    const int action = rows.greedy ? summary_of(lane.values(obs)).first_best(lane.actions)
+    const int action = rows.greedy ? summary_of(lane.values(obs)).first_best()
                                    : choose(lane, obs, rows.key.block(static_cast<std::uint32_t>(i), 0));
     rows.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words)] =
         static_cast<std::uint32_t>(action);
