@@ -63,7 +63,10 @@ struct ValueSummary {
     const std::uint32_t bit = 1u << action;
     const float before = action == 0 ? value : largest;
     largest = value > before ? value : before;
-    best = (value > before ? 0u : best) | (value == largest ? bit : 0u);
+    // Masks: choices would become branches, which are hard to predict.
+    const std::uint32_t leads = 0u - static_cast<std::uint32_t>(value > before);
+    const std::uint32_t equals = 0u - static_cast<std::uint32_t>(value == largest);
+    best = (best & ~leads) | (bit & equals);
     sum += value;
   }
   // The lowest action of the largest value.
