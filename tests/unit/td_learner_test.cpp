@@ -271,7 +271,10 @@ TEST(Episodes, RatesFollowThem) {
 // Tables go through a row in tiles on a CPU; a tile coding of one tiling, which is the same table, learner by learner.
 void expect_same_learning(const TdConfig& config) {
   constexpr int kLearners = 131, kStates = 8;
-  TileCoding tiling{.tilings = 1, .tiles = kStates, .inverse_tilings = 1.0f, .inverse_active = 1.0f};
+  TileCoding tiling;
+  tiling.tilings = 1;
+  tiling.tiles = kStates;
+  tiling.inverse_tilings = tiling.inverse_active = 1.0f;
   tiling.scale.inverse_range[0] = 1.0f / kStates;
   TdRig table(config, OneHot{kStates + 1}, kLearners), same(config, tiling, kLearners);
   for (TdRig* rig : {&table, &same}) {
