@@ -13,7 +13,7 @@ namespace stampede {
 namespace {
 
 // Learners of a tile: what the stages hand on stays in L1.
-constexpr int kTile = 128;
+constexpr int kTableTile = 128;
 // Words of a record: one for the action.
 constexpr int kRecordWords = RecordLayout::for_action_size(1).words;
 
@@ -35,21 +35,21 @@ void add_change(LearnerProgress& progress, const std::uint32_t* change) {
 
 // What the stages of a row hand on, learner by learner.
 template <int kActions>
-struct Tile {
+struct TableTile {
   static constexpr int kStride = std::bit_ceil(static_cast<unsigned>(kActions));
 
   // Records of the row before, copied: gcc would read others with a gap at their end one by one at the end of a loop.
-  alignas(64) std::uint32_t previous[kTile * kRecordWords];
-  std::uint32_t words[4][kTile];  // random
-  float epsilon[kTile], learning_rate[kTile], temperature[kTile];
-  std::uint32_t learns[kTile];                             // 0 once a learner has had all its episodes
-  alignas(64) float next[kTile * kStride];                 // values of the state it is in now
-  float* taken[kTile];                                     // the weight of the action before
-  float value[kTile];                                      // of the action before
-  float moved[kTile];                                      // after the update
-  alignas(64) std::uint32_t change[kTile * kChangeWords];  // of the learner's progress
-  std::uint32_t failed[kTile], ended[kTile];               // after a row that was learnt from
-  std::int32_t rare[kTile];                                // either
+  alignas(64) std::uint32_t previous[kTableTile * kRecordWords];
+  std::uint32_t words[4][kTableTile];  // random
+  float epsilon[kTableTile], learning_rate[kTableTile], temperature[kTableTile];
+  std::uint32_t learns[kTableTile];                             // 0 once a learner has had all its episodes
+  alignas(64) float next[kTableTile * kStride];                 // values of the state it is in now
+  float* taken[kTableTile];                                     // the weight of the action before
+  float value[kTableTile];                                      // of the action before
+  float moved[kTableTile];                                      // after the update
+  alignas(64) std::uint32_t change[kTableTile * kChangeWords];  // of the learner's progress
+  std::uint32_t failed[kTableTile], ended[kTableTile];          // after a row that was learnt from
+  std::int32_t rare[kTableTile];                                // either
 
   HD ActionValues<kActions> values(int k) const {
     ActionValues<kActions> q;
@@ -62,7 +62,7 @@ struct Tile {
 };
 
 // The memory of a tile's learners at this row and the one before.
-struct TileRows {
+struct TableRows {
   const std::uint32_t* states;           // [n]
   const std::uint32_t* previous_states;  // [n]
   const std::uint32_t* previous;         // records [n, kRecordWords]
@@ -79,15 +79,15 @@ class TableStep {
       : table_(table), problem_(problem), ring_(ring), row_(row) {}
 
   void operator()(int begin, int end) const {
-    for (int first = begin; first < end; first += kTile) {
-      step_tile(row_.begin + first, std::min(kTile, end - first));
+    for (int first = begin; first < end; first += kTableTile) {
+      step_tile(row_.begin + first, std::min(kTableTile, end - first));
     }
   }
 
  private:
   void step_tile(int first, int n) const {
-    const TileRows rows = rows_of(first);
-    Tile<kActions> tile;
+    const TableRows rows = rows_of(first);
+    TableTile<kActions> tile;
     draw(first, n, tile);
     set_rates(rows, n, tile);
     if (problem_.config.is_one_step()) return update_tile(rows, n, tile);
@@ -102,7 +102,7 @@ class TableStep {
     if (!chooses_before) choose_tile(rows, n, tile);
   }
 
-  void update_tile(const TileRows& rows, int n, Tile<kActions>& tile) const {
+  void update_tile(const TableRows& rows, int n, TableTile<kActions>& tile) const {
     load_values(rows, n, tile);
     load_taken(rows, n, tile);
     std::copy_n(rows.previous, n * kRecordWords, tile.previous);
@@ -118,14 +118,14 @@ class TableStep {
     }
   }
 
-  void choose_tile(const TileRows& rows, int n, Tile<kActions>& tile) const {
+  void choose_tile(const TableRows& rows, int n, TableTile<kActions>& tile) const {
     load_values(rows, n, tile);
     if (problem_.config.target == TdTarget::kSoft) return choose<TdTarget::kSoft>(rows, n, tile);
     choose<TdTarget::kExpected>(rows, n, tile);
   }
 
   // The memory of the tile's learners.
-  TileRows rows_of(int first) const {
+  TableRows rows_of(int first) const {
     const auto n = static_cast<std::size_t>(first);
     const std::size_t size = static_cast<std::size_t>(table_.size()) * kActions;
     const std::size_t estimators = problem_.config.double_q ? 2 : 1;
@@ -139,7 +139,7 @@ class TableStep {
             size * estimators};
   }
 
-  void draw(int first, int n, Tile<kActions>& tile) const {
+  void draw(int first, int n, TableTile<kActions>& tile) const {
     const RandomKey key{row_.seed, static_cast<std::uint64_t>(row_.row), Purpose::kExploration};
     STAMPEDE_INDEPENDENT
     for (int k = 0; k < n; ++k) {
@@ -149,7 +149,7 @@ class TableStep {
   }
 
   // The rates follow a learner's own episodes where it has a number of them.
-  void set_rates(const TileRows& rows, int n, Tile<kActions>& tile) const {
+  void set_rates(const TableRows& rows, int n, TableTile<kActions>& tile) const {
     const TdConfig& c = problem_.config;
     if (c.episodes == 0) {
       std::fill_n(tile.learns, n, row_.has_previous);
@@ -168,7 +168,7 @@ class TableStep {
   }
 
   // Values of the state that each learner is in.
-  void load_values(const TileRows& rows, int n, Tile<kActions>& tile) const {
+  void load_values(const TableRows& rows, int n, TableTile<kActions>& tile) const {
     const float* table = rows.weights;
     for (int k = 0; k < n; ++k) {
       const float* const values = table + static_cast<std::size_t>(rows.states[k]) * kActions;
@@ -186,7 +186,7 @@ class TableStep {
   }
 
   // Value of the action taken in the state before.
-  static void load_taken(const TileRows& rows, int n, Tile<kActions>& tile) {
+  static void load_taken(const TableRows& rows, int n, TableTile<kActions>& tile) {
     float* table = rows.weights;
     for (int k = 0; k < n; ++k) {
       const std::size_t pair =
@@ -198,7 +198,7 @@ class TableStep {
   }
 
   template <TdTarget kTarget>
-  void choose(const TileRows& rows, int n, const Tile<kActions>& tile) const {
+  void choose(const TableRows& rows, int n, const TableTile<kActions>& tile) const {
     std::uint32_t* const records = rows.records;
     STAMPEDE_INDEPENDENT
     for (int k = 0; k < n; ++k) {
@@ -214,7 +214,7 @@ class TableStep {
 
   // One-step targets: the update of the row before and the choice of the next action.
   template <TdTarget kTarget>
-  void update(const TileRows& rows, int n, Tile<kActions>& tile) const {
+  void update(const TableRows& rows, int n, TableTile<kActions>& tile) const {
     const float gamma = problem_.config.gamma;
     const std::uint32_t* const states = rows.states;
     const std::uint32_t* const previous_states = rows.previous_states;
@@ -260,12 +260,12 @@ class TableStep {
     store_values(rows, n, tile);
   }
 
-  void store_values(const TileRows& rows, int n, const Tile<kActions>& tile) const {
+  void store_values(const TableRows& rows, int n, const TableTile<kActions>& tile) const {
     for (int k = 0; k < n; ++k) {
       *tile.taken[k] = tile.moved[k];
       add_change(rows.progress[k], tile.change + k * kChangeWords);
     }
-    std::int32_t rare[kTile + kLaneListSlack];
+    std::int32_t rare[kTableTile + kLaneListSlack];
     const int count = list_set_lanes(tile.rare, n, 0, rare);
     for (int j = 0; j < count; ++j) {
       LearnerProgress& p = rows.progress[rare[j]];
