@@ -157,6 +157,7 @@ struct StepOp {
     std::uint32_t* const obs = static_cast<std::uint32_t*>(row.next_obs);
     const RandomKey key{b.seed, row.row, Purpose::kEnvironmentStep};
     const std::int32_t limit = b.last_step();
+    const std::uint32_t zero = opaque_zero();
     STAMPEDE_INDEPENDENT
     for (int i = begin; i < end; ++i) {
       typename Batch::State s = b.state.load(i);
@@ -171,11 +172,22 @@ struct StepOp {
       b.elapsed[i] = elapsed;
       b.episode_return[i] = episode_return;
       b.needs_reset[i] = (flags & kEpisodeEnd) != 0;
+      stored[kWords - 1] |= record[kWords - 1] & zero;
       // The whole record is stored, the action too: a store with gaps would not vectorise.
 #pragma GCC unroll 32
       for (int w = 0; w < kWords; ++w) record[w] = stored[w];
       E::observe(b.params, s, ObsWriter(obs + static_cast<std::size_t>(i) * Batch::kObsWords));
     }
+  }
+
+  // 0, but gcc does not know. It reads whole records, if only their last words count too; else it would do the last
+  // lanes one by one, lest a vector reach behind the last record.
+  HD static std::uint32_t opaque_zero() {
+    std::uint32_t zero = 0;
+#ifndef __CUDA_ARCH__
+    asm("" : "+r"(zero));
+#endif
+    return zero;
   }
 
   HD void restart_lanes(std::int32_t* resetting, int count) const {

@@ -31,6 +31,11 @@ struct TdConfig {
   int return_window = 100;     // the last of those episodes, whose mean return is reported
 
   HD bool counts_visits() const { return bonus > 0.0f || rate_power > 0.0f; }
+  // One-step targets without any other option.
+  bool is_one_step() const {
+    return target != TdTarget::kReturn && n_step == 1 && lambda == 0.0f && !double_q && !counts_visits() &&
+           planning_steps == 0;
+  }
 };
 
 // A rate that follows the episodes a learner has finished, or stays at `start`.

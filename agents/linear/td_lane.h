@@ -2,10 +2,7 @@
 // One learner's weights and how a transition changes them. Everything here touches this learner's memory alone.
 #pragma once
 
-#include <type_traits>
-
-#include "agents/linear/features.h"
-#include "agents/linear/td_policy.h"
+#include "agents/linear/linear_values.h"
 #include "replay/returns.h"
 
 namespace stampede {
@@ -61,15 +58,6 @@ struct TdTransition {
   HD bool ends() const { return flags & kEpisodeEnd; }
 };
 
-// Features of a table cost nothing. Those of others take code, which is called rather than copied.
-template <class Features>
-inline constexpr bool kInPlace = std::is_same_v<Features, OneHot>;
-
-template <class Part>
-HD_CALL void call(const Part& part) {
-  part();
-}
-
 template <class Features>
 struct TdLane {
   const Features& features;
@@ -86,46 +74,42 @@ struct TdLane {
   std::int32_t* known = nullptr;
   std::uint32_t* first_visits = nullptr;
 
-  HD float* table(int t) const { return weights + static_cast<std::size_t>(t) * table_size(); }
-  template <class Weight>
-  HD Weight* row_of(Weight* w, std::int32_t feature) const {
-    return w + static_cast<std::size_t>(feature) * static_cast<std::size_t>(actions);
-  }
   HD std::size_t table_size() const {
     return static_cast<std::size_t>(features.size()) * static_cast<std::size_t>(actions);
   }
+  HD LinearValues<Features> estimator(int t) const {
+    return {features, weights + static_cast<std::size_t>(t) * table_size(), actions};
+  }
 
-  // Action values [A] of one estimator.
-  HD void values_of(const float* w, const std::uint32_t* obs, float* q) const {
-    if constexpr (kInPlace<Features>) {
-      sum_values(w, obs, q);
-    } else {
-      call([&] { sum_values(w, obs, q); });
+  // The action values of a state: of one estimator, or the mean of two.
+  struct Values {
+    static constexpr int kCount = 0;
+    const TdLane& lane;
+    int first_estimator;
+    bool mean;
+    const std::uint32_t* obs;
+
+    template <class Visitor>
+    HD void visit(Visitor&& visitor) const {
+      for (int first = 0; first < lane.actions; first += kValueGroup) {
+        ActionValues<kValueGroup> q = lane.estimator(first_estimator).group(obs, first);
+        if (mean) q = q.mean(lane.estimator(1).group(obs, first));
+#pragma GCC unroll 4
+        for (int j = 0; j < kValueGroup; ++j) {
+          if (first + j < lane.actions) visitor(first + j, q.value[j]);
+        }
+      }
     }
-  }
-  // Action values [A] to act on: with two estimators their mean.
-  HD void values(const std::uint32_t* obs, float* q) const {
-    values_of(weights, obs, q);
-    if (!config.double_q) return;
-    float other[kMaxTdActions];
-    values_of(table(1), obs, other);
-    for (int a = 0; a < actions; ++a) q[a] = 0.5f * (q[a] + other[a]);
-  }
-  HD float value(const float* w, const std::uint32_t* obs, int action) const {
-    float sum = 0.0f;
-    for (int k = 0; k < features.active(); ++k) {
-      const Feature f = features.at(obs, k);
-      sum += f.value * row_of(w, f.index)[action];
-    }
-    return sum;
-  }
+  };
+  HD Values values_of(int estimator, const std::uint32_t* obs) const { return {*this, estimator, false, obs}; }
+  // Those to act on.
+  HD Values values(const std::uint32_t* obs) const { return {*this, 0, config.double_q, obs}; }
 
   // Value of `obs` for the update of estimator `t`; of two, the other one judges the action that this one prefers.
   HD float bootstrap(int t, const std::uint32_t* obs, int next_action) const {
-    float q[kMaxTdActions];
-    values_of(table(t), obs, q);
-    if (config.double_q) return value(table(1 - t), obs, first_greedy(q, actions));
-    return target_value(config, q, actions, next_action, rates);
+    const Values q = values_of(t, obs);
+    if (config.double_q) return estimator(1 - t).value(obs, summary_of(q).first_best());
+    return target_value(config.target, q, actions, next_action, rates);
   }
 
   // Notes a TD error; false when it is not finite and nothing may be changed.
@@ -163,11 +147,9 @@ struct TdLane {
 
   // Moves estimator t's value of (obs, action) towards the target.
   HD void update(int t, const std::uint32_t* obs, int action, float target) {
-    if constexpr (kInPlace<Features>) {
-      move_value(t, obs, action, target);
-    } else {
-      call([&] { move_value(t, obs, action, target); });
-    }
+    const LinearValues<Features> values = estimator(t);
+    const float error = target - values.value(obs, action);
+    if (accept(error)) values.move(obs, action, learning_rate(obs, action) * error);
   }
 
   // Sutton & Barto 2018, equations 6.7 to 6.9, for estimator `t`.
@@ -179,42 +161,18 @@ struct TdLane {
   // Q(lambda) after Watkins 1989, SARSA(lambda), Expected SARSA(lambda): Sutton & Barto 2018, section 12.7, with a list
   // of the traces that are not 0.
   HD void update_traces(const TdTransition& t, int next_action) {
-    float q[kMaxTdActions];
-    values_of(weights, t.next_obs, q);
-    const float future = t.terminated() ? 0.0f : target_value(config, q, actions, next_action, rates);
+    const Values q = values_of(0, t.next_obs);
+    const float future = t.terminated() ? 0.0f : target_value(config.target, q, actions, next_action, rates);
     const float target = fused(config.gamma, future, t.reward + bonus(t.obs, t.action));
-    const float error = target - value(weights, t.obs, t.action);
+    const float error = target - estimator(0).value(t.obs, t.action);
     if (!accept(error)) return;
+    const bool explores = config.target == TdTarget::kMaximum && value_of(q, next_action) < largest_of(q);
     for (int k = 0; k < features.active(); ++k) raise_trace(features.at(t.obs, k), t.action);
-    const bool cut = t.ends() || (config.target == TdTarget::kMaximum && q[next_action] < largest(q, actions));
-    apply_traces(learning_rate(t.obs, t.action) * error, cut ? 0.0f : config.gamma * config.lambda);
+    apply_traces(learning_rate(t.obs, t.action) * error, t.ends() || explores ? 0.0f : config.gamma * config.lambda);
   }
 
  private:
   static constexpr float kSmallestTrace = 1e-6f;
-
-  HD void sum_values(const float* w, const std::uint32_t* obs, float* q) const {
-    const Feature first = features.at(obs, 0);
-    const float* row = row_of(w, first.index);
-    q[0] = first.value * row[0];
-    for (int a = 1; a < actions; ++a) q[a] = first.value * row[a];
-    for (int k = 1; k < features.active(); ++k) {
-      const Feature f = features.at(obs, k);
-      row = row_of(w, f.index);
-      for (int a = 0; a < actions; ++a) q[a] += f.value * row[a];
-    }
-  }
-
-  HD void move_value(int t, const std::uint32_t* obs, int action, float target) {
-    float* const w = table(t);
-    const float error = target - value(w, obs, action);
-    if (!accept(error)) return;
-    const float step = learning_rate(obs, action) * error;
-    for (int k = 0; k < features.active(); ++k) {
-      const Feature f = features.at(obs, k);
-      row_of(w, f.index)[action] += step * features.rate(f.index) * f.value;
-    }
-  }
 
   HD void raise_trace(const Feature& f, int action) {
     const auto index = f.index * actions + action;

@@ -3,6 +3,8 @@
 
 #include <type_traits>
 
+#include "agents/linear/td_learn.h"
+#include "agents/linear/td_tables_cpu.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -20,109 +22,12 @@ HD TdConfig one_step(TdConfig config) {
   return config;
 }
 
-bool is_one_step(const TdConfig& c) {
-  return c.target != TdTarget::kReturn && c.n_step == 1 && c.lambda == 0.0f && !c.double_q && !c.counts_visits() &&
-         c.planning_steps == 0;
-}
-
-HD void end_episode(const TdConfig& config, LearnerProgress& p) {
-  if (config.episodes == 0 || p.episodes >= config.episodes - config.return_window) {
-    p.window_return += static_cast<double>(p.episode_return);
-    ++p.window_episodes;
-  }
-  ++p.episodes;
-  p.length = 0;
-  p.episode_return = 0.0f;
-}
-
-template <class Features>
-HD int behave_by_values(const TdLane<Features>& lane, const std::uint32_t* obs, const PhiloxBlock& draw) {
-  float q[kMaxTdActions];
-  lane.values(obs, q);
-  return behave(lane.config, q, lane.actions, lane.rates, draw);
-}
 template <class Features>
 HD int choose(const TdLane<Features>& lane, const std::uint32_t* obs, const PhiloxBlock& draw) {
-  if constexpr (kInPlace<Features>) {
-    return behave_by_values(lane, obs, draw);
-  } else {
-    int action = 0;
-    call([&] { action = behave_by_values(lane, obs, draw); });
-    return action;
-  }
+  return behave(lane.config.target, lane.values(obs), lane.actions, lane.rates, draw);
 }
 
-// From more than the latest transition.
-template <class Features>
-HD void learn_far(TdLane<Features>& lane, const TdHistory& history, const TdTransition& t, int next_action, int table) {
-  if (lane.config.target == TdTarget::kReturn) {
-    if (t.ends()) learn_returns(lane, history, t);
-  } else if (lane.config.n_step > 1) {
-    learn_n_step(lane, history, t, next_action, table);
-  } else {
-    lane.update_traces(t, next_action);
-  }
-}
-
-template <class Features>
-HD int choose_greedy(const TdLane<Features>& lane, const std::uint32_t* obs) {
-  float q[kMaxTdActions];
-  lane.values(obs, q);
-  return first_greedy(q, lane.actions);
-}
-
-template <class Features>
-HD void learn(TdLane<Features>& lane, const TdHistory& history, const TdTransition& t, int next_action,
-              std::uint32_t coin, const RandomKey& planning) {
-  const TdConfig& c = lane.config;
-  LearnerProgress& p = lane.progress;
-  const int table = c.double_q ? static_cast<int>(coin >> 31) : 0;
-  const bool returns = c.target == TdTarget::kReturn;
-  if (returns || c.n_step > 1) p.length = p.length < history.ring.shape.rows ? p.length + 1 : p.length;
-  if (c.counts_visits() && !returns) ++lane.visits_of(t.obs, t.action);
-  if constexpr (kInPlace<Features>) {
-    if (c.first_visit) note_visit(lane, history, t);
-  }
-  p.episode_return += t.reward;
-  if (!returns && c.n_step == 1 && c.lambda == 0.0f) {
-    lane.update_one_step(t, next_action, table);
-  } else if constexpr (kInPlace<Features>) {
-    learn_far(lane, history, t, next_action, table);
-  } else {
-    call([&] { learn_far(lane, history, t, next_action, table); });
-  }
-  if constexpr (kInPlace<Features>) {
-    if (c.planning_steps > 0) {
-      Rng rng(planning, static_cast<std::uint32_t>(history.learner));
-      learn_from_model(lane, t, rng);
-    }
-  }
-  if (t.ends()) end_episode(c, p);
-}
-
-// The memory of learner i.
-template <class Features>
-HD TdLane<Features> lane_of(int i, const Features& features, const TdProblem& problem, const TdConfig& c,
-                            const TdRates& rates, int actions, LearnerProgress& progress) {
-  const TdArrays& all = problem.arrays;
-  const auto n = static_cast<std::size_t>(i), width = static_cast<std::size_t>(actions);
-  const std::size_t size = static_cast<std::size_t>(features.size()) * width;
-  TdLane<Features> lane{features, c, problem.cells, rates, actions, all.weights + n * size * (c.double_q ? 2 : 1),
-                        progress};
-  if (c.lambda > 0.0f) {
-    lane.traces = all.traces + n * size;
-    lane.active = all.active + n * size;
-  }
-  if (c.counts_visits()) lane.visits = all.visits + n * static_cast<std::size_t>(problem.cells.cells) * width;
-  if (c.planning_steps > 0) {
-    lane.model = all.model + n * size * static_cast<std::size_t>(c.model_outcomes);
-    lane.known = all.known + n * size;
-  }
-  if (c.first_visit) lane.first_visits = all.first_visits + n * size;
-  return lane;
-}
-
-// kOneStep: is_one_step(config). kActions: number of actions, 0 = known at run time only.
+// kOneStep: config.is_one_step(). kActions: number of actions, 0 = known at run time only.
 template <class Features, bool kOneStep, int kActions>
 struct TdStepOp {
   Features features;
@@ -153,30 +58,16 @@ struct TdStepOp {
   }
 
  private:
-  HD const std::uint32_t* obs(int slot, int i) const {
-    return reinterpret_cast<const std::uint32_t*>(ring.obs) +
-           ring.index(slot, i) * static_cast<std::size_t>(ring.shape.obs_size);
-  }
-
   HD void step(int i, const PhiloxBlock& draw) const {
     const TdConfig c = kOneStep ? one_step(problem.config) : problem.config;
     LearnerProgress& progress = problem.arrays.progress[i];
-    const TdRates rates{row.epsilon.at(progress.episodes), row.learning_rate.at(progress.episodes),
-                        row.temperature.at(progress.episodes)};
-    TdLane<Features> lane =
-        lane_of(i, features, problem, c, rates, kActions > 0 ? kActions : problem.actions, progress);
-    const std::uint32_t* const record = ring.record(ring.index(row.previous_slot, i));
-    const std::uint32_t flags = row.has_previous ? record[2] : 0;
-    const TdTransition t{obs(row.previous_slot, i), obs(row.slot, i), static_cast<int>(record[0]),
-                         bits_float(record[1]), flags};
-    const bool learns = (flags & kValid) && (c.episodes == 0 || progress.episodes < c.episodes);
-    const bool chooses_first = c.target == TdTarget::kSampled || c.lambda > 0.0f;
-    int action = chooses_first ? choose(lane, t.next_obs, draw) : 0;
-    if (learns) {
-      learn(lane, {ring, row.slot, row.row, i}, t, action, draw.word[3],
-            {row.seed, static_cast<std::uint64_t>(row.row), Purpose::kPlanning});
-    }
-    if (!chooses_first) action = choose(lane, t.next_obs, draw);
+    TdLane<Features> lane = lane_of(i, features, problem, c, row.rates(progress.episodes),
+                                    kActions > 0 ? kActions : problem.actions, progress);
+    const std::uint32_t* const obs = row_obs(ring, row.slot, i);
+    const bool first = chooses_first(c);
+    int action = first ? choose(lane, obs, draw) : 0;
+    learn_row(lane, ring, row, i, action, draw.word[3]);
+    if (!first) action = choose(lane, obs, draw);
     row.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(ring.shape.record.words)] =
         static_cast<std::uint32_t>(action);
   }
@@ -194,8 +85,8 @@ struct TdActOp {
     const TdLane<Features> lane =
         lane_of(i % rows.learners, features, problem, problem.config, rows.rates, problem.actions, unused);
     const std::uint32_t* const obs = rows.obs + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.obs_size);
-    const int action =
-        rows.greedy ? choose_greedy(lane, obs) : choose(lane, obs, rows.key.block(static_cast<std::uint32_t>(i), 0));
+    const int action = rows.greedy ? summary_of(lane.values(obs)).first_best()
+                                   : choose(lane, obs, rows.key.block(static_cast<std::uint32_t>(i), 0));
     rows.records[static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words)] =
         static_cast<std::uint32_t>(action);
   }
@@ -246,7 +137,10 @@ void td_step(const Stream& stream, const LinearFeatures& features, const TdProbl
              const TdRow& row) {
   const int rows = row.end - row.begin;
   const auto* const table = std::get_if<OneHot>(&features);
-  if (table != nullptr && is_one_step(problem.config)) {
+  if (table != nullptr && !stream.is_cuda() && tables_have_tiles(problem.actions)) {
+    return step_tables_on_cpu(stream, *table, problem, ring, row);
+  }
+  if (table != nullptr && problem.config.is_one_step()) {
     if (problem.actions == 4)
       return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 4>{*table, problem, ring, row});
     return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 0>{*table, problem, ring, row});

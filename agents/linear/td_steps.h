@@ -2,7 +2,7 @@
 // The device step of temporal-difference control: learn from the row before, then choose the next action.
 #pragma once
 
-#include "agents/linear/td_history.h"
+#include "agents/linear/td_lane.h"
 
 namespace stampede {
 
@@ -24,6 +24,10 @@ struct TdRow {
   std::uint32_t* records;  // [N, record words] of the row
   std::uint64_t seed;
   Anneal epsilon, learning_rate, temperature;
+
+  HD TdRates rates(std::int32_t episodes) const {
+    return {epsilon.at(episodes), learning_rate.at(episodes), temperature.at(episodes)};
+  }
 };
 
 // Learns from row - 1 and writes the actions of `row`. SARSA and traces choose before they learn, the others after.

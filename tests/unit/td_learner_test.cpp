@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "agents/linear/td_history.h"
 #include "kernels/error.h"
 #include "tests/unit/td_rig.h"
 
@@ -292,6 +293,46 @@ TEST(Episodes, RatesFollowThem) {
   EXPECT_FLOAT_EQ(linear.at(9), 0.2f);
   EXPECT_NEAR(geometric.at(2), 0.1f, 1e-6f);
   EXPECT_FLOAT_EQ((Anneal{.start = 0.7f}).at(100), 0.7f);
+}
+
+// Tables go through a row in tiles on a CPU; a tile coding of one tiling, which is the same table, learner by learner.
+void expect_same_learning(const TdConfig& config) {
+  constexpr int kLearners = 131, kStates = 8;
+  TileCoding tiling;
+  tiling.tilings = 1;
+  tiling.tiles = kStates;
+  tiling.inverse_tilings = tiling.inverse_active = 1.0f;
+  tiling.scale.inverse_range[0] = 1.0f / kStates;
+  TdRig table(config, OneHot{kStates + 1}, kLearners), same(config, tiling, kLearners);
+  for (TdRig* rig : {&table, &same}) {
+    rig->rates = {.epsilon = 0.3f, .learning_rate = 0.4f, .temperature = 0.2f};
+    for (int k = 0; k < 200; ++k) {
+      rig->observe(static_cast<float>(k * k % kStates));
+      const std::uint32_t end = k % 7 == 4 ? kTerminated : (k % 11 == 6 ? kTruncated : 0);
+      rig->happen(static_cast<float>(k % 5) - 1.5f, k % 13 == 2 ? 0 : kValid | end);
+    }
+  }
+  for (int i = 0; i < kLearners; ++i) {
+    EXPECT_EQ(table.chosen(i), same.chosen(i)) << i;
+    for (int k = 0; k < kStates * TdRig::kActions; ++k)
+      EXPECT_EQ(table.q(k / 2, k % 2, 0, i), same.q(k / 2, k % 2, 0, i));
+  }
+  const TdMetrics a = table.learner().read_metrics(table.stream()), b = same.learner().read_metrics(same.stream());
+  EXPECT_EQ(a.mean_absolute_error, b.mean_absolute_error);
+  EXPECT_EQ(a.return_mean, b.return_mean);
+  EXPECT_GT(a.most_episodes, 20);
+}
+
+TEST(TableTiles, GiveTheBitsOfLearnersOneByOne) {
+  for (const TdTarget target : {TdTarget::kMaximum, TdTarget::kSampled, TdTarget::kExpected, TdTarget::kSoft}) {
+    SCOPED_TRACE(static_cast<int>(target));
+    expect_same_learning({.target = target, .gamma = 0.9f, .initial_value = 0.5f});
+    expect_same_learning({.target = target, .gamma = 0.9f, .episodes = 25, .return_window = 10});
+    if (target == TdTarget::kSoft) continue;
+    expect_same_learning({.target = target, .gamma = 0.9f, .n_step = 3});
+    expect_same_learning({.target = target, .gamma = 0.9f, .lambda = 0.7f});
+  }
+  expect_same_learning({.gamma = 0.9f, .double_q = true});
 }
 
 TEST(TdLearner, ANonFiniteValueChangesNothing) {
