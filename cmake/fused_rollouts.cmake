@@ -27,7 +27,7 @@ std::unique_ptr<FusedRollout> fused_rollout_@header@(const VectorEnv& env, Preci
       string(APPEND calls "  if (auto found = fused_rollout_${header}(env, precision)) return found;\n")
     endforeach()
     if(STAMPEDE_BATCHES)
-      stampede_batch(sources fused_rollouts "\\.cu$" 3)
+      stampede_batch(sources fused_rollouts "\\.cu$" 5)
     endif()
     target_sources(${target} PRIVATE ${sources})
   endif()
