@@ -21,7 +21,7 @@ void A2c::learn(const Stream& stream, const TrajectoryRing& ring, const A2cSched
     estimate_advantages(stream, view, epoch);
     if (FusedPolicyUpdate* const fused = agent_.fused()) {
       fused->measure(stream, view, {.rows = gradient_.rows()}, 1, 1);
-      fused->update(stream, view, {0, 0, config_.scaling, FusedPolicyLoss(loss), 0.0f, schedule.learning_rate});
+      fused->update(stream, view, {0, 0, config_.scaling, AnyPolicyLoss(loss), 0.0f, schedule.learning_rate});
       continue;
     }
     gradient_.load(stream, view);

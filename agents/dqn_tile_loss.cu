@@ -24,7 +24,7 @@ struct ScalarLossOp {
 };
 
 // A CPU thread takes whole rows; CUDA has CategoricalLossKernel and QuantileLossKernel.
-struct CategoricalLossOp {
+struct DistributionLossOp {
   DqnLoss loss;
   DqnTile tile;
 
@@ -63,7 +63,7 @@ void dqn_tile_loss(const Stream& stream, const DqnLoss& loss, const DqnTile& til
 #ifdef __CUDACC__
       if (stream.is_cuda()) return launch_rows(stream, CategoricalLossKernel{loss, tile});
 #endif
-      return for_each_index_on_cpu(stream, tile.rows, CategoricalLossOp{loss, tile}, kGrain);
+      return for_each_index_on_cpu(stream, tile.rows, DistributionLossOp{loss, tile}, kGrain);
     case ValueDistribution::kQuantile:
 #ifdef __CUDACC__
       if (stream.is_cuda()) return launch_rows(stream, QuantileLossKernel{loss, tile});

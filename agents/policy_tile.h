@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tile of a policy's update and the step that runs any policy-gradient loss over it; included by the .cu file of each
+// A tile of a policy's update and the step that runs a policy-gradient loss over it; included by the .cu file of each
 // loss.
 #pragma once
 
-#include <type_traits>
-
-#include "agents/losses/policy_loss.h"
+#include "agents/losses/any_policy_loss.h"
 #include "agents/policy_steps.h"
 #include "agents/rollout_batch.h"
-#include "kernels/buffer.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -87,70 +84,26 @@ struct CategoricalLossOp {
   }
 };
 
-template <class Loss>
-struct GaussianLossOp {
-  PolicyLossRows<Loss> rows;
+// Sets the gradients that a loss does not write, padding among them, to zero. Stream-ordered.
+void clear_gradients(const Stream& stream, const PolicyLayout& layout, const PolicyTile& tile);
 
-  HD void operator()(int r) const {
-    const int n = rows.layout.action.size;
-    const int m = rows.tile.begin + r;
-    const bool valid = rows.batch.valid[m] != 0;
-    float* const d_means = rows.d_output(r) + rows.layout.policy_column;
-    float* const d_log_sigma = rows.tile.d_log_sigma + r * 16;
-    const PolicySample sample = rows.sample(m);
-    float metrics[PolicyRowMetrics::kSize];
-    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.tile.log_sigma.row(r),
-                             rows.batch.raw(m), n, rows.moments->divisor, d_means, d_log_sigma, metrics);
-    for (int j = 0; j < n; ++j) {
-      d_means[j] = valid ? d_means[j] : 0.0f;
-      d_log_sigma[j] = valid ? d_log_sigma[j] : 0.0f;
-    }
-    rows.finish(r, valid, sample, metrics);
-  }
-};
-
-template <class Loss, class Policy>
-struct ContinuousLossOp {
-  Policy policy;
-  PolicyLossRows<Loss> rows;
-
-  HD void operator()(int r) const {
-    const int m = rows.tile.begin + r;
-    const bool valid = rows.batch.valid[m] != 0;
-    float metrics[PolicyRowMetrics::kSize];
-    const PolicySample sample = rows.sample(m);
-    continuous_policy_gradient(rows.loss, sample, policy, rows.output(r) + rows.layout.policy_column, rows.batch.raw(m),
-                               valid ? rows.moments->divisor : 0.0f, rows.d_output(r) + rows.layout.policy_column,
-                               metrics);
-    rows.finish(r, valid, sample, metrics);
-  }
-};
+// Over rows that the compiler vectorises for no loss: Gaussian actions, other distributions, any number of discrete
+// actions. Stream-ordered.
+void run_policy_loss(const Stream& stream, const PolicyLossRows<AnyPolicyLoss>& rows);
 
 // Stream-ordered.
 template <class Loss>
 void run_policy_loss(const Stream& stream, const PolicyLossRows<Loss>& rows) {
   const PolicyTile& tile = rows.tile;
-  const auto n = static_cast<std::size_t>(tile.rows);
-  fill_zero(stream, tile.d_outputs, n * static_cast<std::size_t>(rows.layout.output_stride) * sizeof(float));
-  if (rows.layout.has_log_sigma_vector()) {
-    fill_zero(stream, tile.d_log_sigma, n * 16 * sizeof(float));
-    return for_each_index(stream, tile.rows, GaussianLossOp<Loss>{rows});
+  const int actions = rows.layout.action.is_discrete() ? rows.layout.action.count : 0;
+  if (actions < 2 || actions > 4) {
+    return run_policy_loss(
+        stream, PolicyLossRows<AnyPolicyLoss>{AnyPolicyLoss(rows.loss), rows.layout, rows.batch, rows.moments, tile});
   }
-  if (!rows.layout.action.is_discrete()) {
-    return with_continuous_policy(rows.layout, [&](const auto& policy) {
-      for_each_index(stream, tile.rows, ContinuousLossOp<Loss, std::decay_t<decltype(policy)>>{policy, rows});
-    });
-  }
-  switch (rows.layout.action.count) {
-    case 2:
-      return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 2>{rows});
-    case 3:
-      return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 3>{rows});
-    case 4:
-      return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 4>{rows});
-    default:
-      return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 0>{rows});
-  }
+  clear_gradients(stream, rows.layout, tile);
+  if (actions == 2) return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 2>{rows});
+  if (actions == 3) return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 3>{rows});
+  for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 4>{rows});
 }
 
 }  // namespace stampede

@@ -92,7 +92,7 @@ void Ppo::update_epoch(const Stream& stream, const RingView& ring, const PpoSche
   if (const FusedPolicyUpdate* const fused = agent_.fused()) {
     for (int m = 0; m < config_.minibatches; ++m) {
       fused->update(stream, ring,
-                    {static_cast<int>(epoch), m, config_.scaling, FusedPolicyLoss(loss), config_.target_kl,
+                    {static_cast<int>(epoch), m, config_.scaling, AnyPolicyLoss(loss), config_.target_kl,
                      schedule.learning_rate});
     }
     return;

@@ -12,7 +12,7 @@
 namespace stampede {
 namespace {
 
-int rollout_rows(const RingShape& shape) { return shape.rows * shape.environments; }
+int ring_rows(const RingShape& shape) { return shape.rows * shape.environments; }
 
 // Where a tower's parameters lie in the block of all.
 std::size_t tower_offset(const NetworkSpec& all, const char* head) {
@@ -64,7 +64,7 @@ Trpo::Trpo(const TrpoConfig& config, const Space& action, Networks networks, con
            int act_rows, std::uint64_t seed, const Stream& stream, Arena& arena)
     : config_(config),
       seed_(seed),
-      rows_(rollout_rows(shape)),
+      rows_(ring_rows(shape)),
       critic_rows_((rows_ + config.critic_minibatches - 1) / config.critic_minibatches),
       agent_(config.actor_critic, action, std::move(networks.both), {shape, workers, act_rows, 1}, seed, stream, arena),
       region_(config.trust_region, action, std::move(networks.policy), rows_, stream, arena),

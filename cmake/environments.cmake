@@ -31,7 +31,7 @@ void register_@header@(EnvRegistry& registry) { register_environment<@type@>(reg
     string(APPEND visits "  visit.template operator()<${type}>(\"${type}\");\n")
   endforeach()
   if(STAMPEDE_BATCHES)
-    stampede_batch(sources environments "\\.cu$" 3)
+    stampede_batch(sources environments "\\.cu$" 5)
   endif()
   if(NOT STAMPEDE_CUDA)
     set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Generates one small .cu file per line of registry.def with the environment's fused rollout kernel, where CUDA is built.
 
-function(stampede_add_fused_rollouts target definition)
+# Sets `variable` to the generated sources.
+function(stampede_fused_rollouts variable definition)
   set(folder ${CMAKE_BINARY_DIR}/generated/fused)
   set(declarations "")
   set(calls "")
@@ -26,10 +27,6 @@ std::unique_ptr<FusedRollout> fused_rollout_@header@(const VectorEnv& env, Preci
       string(APPEND declarations "std::unique_ptr<FusedRollout> fused_rollout_${header}(const VectorEnv&, Precision);\n")
       string(APPEND calls "  if (auto found = fused_rollout_${header}(env, precision)) return found;\n")
     endforeach()
-    if(STAMPEDE_BATCHES)
-      stampede_batch(sources fused_rollouts "\\.cu$" 3)
-    endif()
-    target_sources(${target} PRIVATE ${sources})
   endif()
   file(CONFIGURE OUTPUT ${folder}/fused_rollouts.cpp @ONLY CONTENT [=[
 // Generated from sim/registry.def.
@@ -42,5 +39,5 @@ std::unique_ptr<FusedRollout> find_fused_rollout([[maybe_unused]] const VectorEn
 }
 }  // namespace stampede
 ]=])
-  target_sources(${target} PRIVATE ${folder}/fused_rollouts.cpp)
+  set(${variable} ${sources} ${folder}/fused_rollouts.cpp PARENT_SCOPE)
 endfunction()

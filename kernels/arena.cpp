@@ -6,7 +6,7 @@
 namespace stampede {
 namespace {
 
-constexpr std::size_t kAlignment = 64;  // a cache line and an AVX-512 register
+constexpr std::size_t kArenaAlignment = 64;  // a cache line and an AVX-512 register
 
 std::string mebibytes(std::size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
@@ -18,15 +18,15 @@ void Arena::allocate(const std::string& what) {
     throw RuntimeError(what + " needs " + mebibytes(used_) + " on " + std::string(device_name(device_)) + " but " +
                        mebibytes(available) + " are available");
   }
-  memory_ = Buffer<std::byte>(device_, used_ + kAlignment);
+  memory_ = Buffer<std::byte>(device_, used_ + kArenaAlignment);
   used_ = 0;
 }
 
 std::byte* Arena::take_bytes(std::size_t bytes) {
   const std::size_t offset = used_;
-  used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  used_ += (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
   // Not null, because constructors add offsets to what they take.
-  if (measuring()) return reinterpret_cast<std::byte*>(kAlignment + offset);
+  if (measuring()) return reinterpret_cast<std::byte*>(kArenaAlignment + offset);
   if (used_ > memory_.size()) throw RuntimeError("an arena was asked for more memory than was measured");
   return memory_.data() + offset;
 }

@@ -11,13 +11,11 @@
 namespace stampede {
 namespace {
 
-constexpr int kLanes = Vector::kLanes;
-
 // In place on a block that a tile has just written.
 template <GemmActivation kActivation>
 void activate_block(float* y, std::ptrdiff_t stride, int rows, int columns) {
   for (int r = 0; r < rows; ++r, y += stride) {
-    for (int o = 0; o < columns; o += kLanes) activate<kActivation>(Vector::load(y + o)).store(y + o);
+    for (int o = 0; o < columns; o += Vector::kLanes) activate<kActivation>(Vector::load(y + o)).store(y + o);
   }
 }
 
@@ -30,7 +28,7 @@ void activate_block(GemmActivation activation, float* y, std::ptrdiff_t stride, 
 void differentiate_block(GemmActivation activation, const float* x, std::ptrdiff_t x_stride, float* dx,
                          std::ptrdiff_t dx_stride, int rows, int columns) {
   for (int r = 0; r < rows; ++r, x += x_stride, dx += dx_stride) {
-    for (int k = 0; k < columns; k += kLanes) {
+    for (int k = 0; k < columns; k += Vector::kLanes) {
       const Vector value = Vector::load(x + k);
       const Vector gradient = Vector::load(dx + k);
       const Vector product = activation == GemmActivation::kTanh
@@ -44,14 +42,14 @@ void differentiate_block(GemmActivation activation, const float* x, std::ptrdiff
 // db[o] += sum_r dy[r, o]
 void add_rows(const LinearBackwardWeights& op) {
   for (int o = 0; o < op.out_stride; o += kRowPadding) {
-    constexpr int kVectors = kRowPadding / kLanes;
+    constexpr int kVectors = kRowPadding / Vector::kLanes;
     Vector sum[kVectors];
-    for (int j = 0; j < kVectors; ++j) sum[j] = Vector::load(op.db + o + j * kLanes);
+    for (int j = 0; j < kVectors; ++j) sum[j] = Vector::load(op.db + o + j * Vector::kLanes);
     const float* dy = op.dy + o;
     for (int r = 0; r < op.rows; ++r, dy += op.dy_stride) {
-      for (int j = 0; j < kVectors; ++j) sum[j] = sum[j] + Vector::load(dy + j * kLanes);
+      for (int j = 0; j < kVectors; ++j) sum[j] = sum[j] + Vector::load(dy + j * Vector::kLanes);
     }
-    for (int j = 0; j < kVectors; ++j) sum[j].store(op.db + o + j * kLanes);
+    for (int j = 0; j < kVectors; ++j) sum[j].store(op.db + o + j * Vector::kLanes);
   }
 }
 
@@ -92,7 +90,7 @@ void cpu_embedding_forward(const LinearForward& op, const std::int32_t* classes)
   for (int r = 0; r < op.rows; ++r) {
     const float* w = op.w + static_cast<std::ptrdiff_t>(classes[r]) * op.out_stride;
     float* y = op.y + static_cast<std::ptrdiff_t>(r) * op.y_stride;
-    for (int o = 0; o < op.out_stride; o += kLanes) (Vector::load(op.b + o) + Vector::load(w + o)).store(y + o);
+    for (int o = 0; o < op.out_stride; o += Vector::kLanes) (Vector::load(op.b + o) + Vector::load(w + o)).store(y + o);
     activate_block(op.activation, y, op.y_stride, 1, op.out_stride);
   }
 }
@@ -132,7 +130,7 @@ void cpu_embedding_backward_weights(const LinearBackwardWeights& op, const std::
   for (int r = 0; r < op.rows; ++r) {
     float* dw = op.dw + static_cast<std::ptrdiff_t>(classes[r]) * op.out_stride;
     const float* dy = op.dy + static_cast<std::ptrdiff_t>(r) * op.dy_stride;
-    for (int o = 0; o < op.out_stride; o += kLanes) (Vector::load(dw + o) + Vector::load(dy + o)).store(dw + o);
+    for (int o = 0; o < op.out_stride; o += Vector::kLanes) (Vector::load(dw + o) + Vector::load(dy + o)).store(dw + o);
   }
   add_rows(op);
 }

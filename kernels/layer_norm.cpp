@@ -12,8 +12,7 @@
 namespace stampede {
 namespace {
 
-constexpr int kLanes = Vector::kLanes;
-constexpr int kVectors = kRowPadding / kLanes;
+constexpr int kVectorsOfPadding = kRowPadding / Vector::kLanes;
 
 // A factor of the mean in a row's last sixteen columns: ones below `size`, zeros for padding.
 struct PaddingMask {
@@ -22,11 +21,11 @@ struct PaddingMask {
   PaddingMask(int size, int stride) {
     for (int k = 0; k < kRowPadding; ++k) value[k] = stride - kRowPadding + k < size ? 1.0f : 0.0f;
   }
-  Vector operator[](int j) const { return Vector::load(value + j * kLanes); }
+  Vector operator[](int j) const { return Vector::load(value + j * Vector::kLanes); }
 };
 
 struct LaneSum {
-  Vector partial[kVectors];
+  Vector partial[kVectorsOfPadding];
 
   LaneSum() {
     for (Vector& vector : partial) vector = Vector(0.0f);
@@ -38,9 +37,9 @@ struct LaneSum {
 template <class Work>
 void for_each_vector(int stride, const Work& work) {
   for (int o = 0; o < stride - kRowPadding; o += kRowPadding) {
-    for (int j = 0; j < kVectors; ++j) work(o + j * kLanes, j, false);
+    for (int j = 0; j < kVectorsOfPadding; ++j) work(o + j * Vector::kLanes, j, false);
   }
-  for (int j = 0; j < kVectors; ++j) work(stride - kRowPadding + j * kLanes, j, true);
+  for (int j = 0; j < kVectorsOfPadding; ++j) work(stride - kRowPadding + j * Vector::kLanes, j, true);
 }
 
 template <GemmActivation kActivation>
@@ -71,7 +70,7 @@ void cpu_forward(const LayerNormForward& op) {
 
 // d_gain and d_bias of one row.
 void add_row(const LayerNormBackward& op, const float* dy, const float* n) {
-  for (int o = 0; o < op.stride; o += kLanes) {
+  for (int o = 0; o < op.stride; o += Vector::kLanes) {
     const Vector gradient = Vector::load(dy + o);
     fused(gradient, Vector::load(n + o), Vector::load(op.d_gain + o)).store(op.d_gain + o);
     (Vector::load(op.d_bias + o) + gradient).store(op.d_bias + o);

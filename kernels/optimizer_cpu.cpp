@@ -13,7 +13,6 @@
 namespace stampede {
 namespace {
 
-constexpr int kLanes = Vector::kLanes;
 // The unit of reduction and of parallel work: fixed, so that sums keep their shape.
 constexpr std::size_t kChunk = 1024;
 // Below this, waking threads costs more than they save.
@@ -49,12 +48,12 @@ Vector sum_groups(const float* gradient, std::size_t stride) {
 // Sums and scales the groups of one chunk into group 0; returns the chunk's sum of squares.
 template <int Groups>
 float combine_chunk(float* gradient, std::size_t stride, std::size_t begin, std::size_t end, float scale) {
-  constexpr int kVectors = kRowPadding / kLanes;
+  constexpr int kVectors = kRowPadding / Vector::kLanes;
   Vector square[kVectors];
   for (int j = 0; j < kVectors; ++j) square[j] = Vector(0.0f);
   for (std::size_t i = begin; i < end; i += kRowPadding) {
     for (int j = 0; j < kVectors; ++j) {
-      float* element = gradient + i + static_cast<std::size_t>(j * kLanes);
+      float* element = gradient + i + static_cast<std::size_t>(j * Vector::kLanes);
       const Vector sum = sum_groups<Groups>(element, stride) * Vector(scale);
       sum.store(element);
       square[j] = fused(sum, sum, square[j]);
@@ -105,7 +104,7 @@ void step_chunk(const OptimizerBlocks& blocks, const UpdateScalars& scalars, std
   const float* const gradients = blocks.gradients;
   float* const first = blocks.first_moment;
   float* const second = blocks.second_moment;
-  for (std::size_t i = begin; i < end; i += kLanes) {
+  for (std::size_t i = begin; i < end; i += Vector::kLanes) {
     const Vector parameter = Vector::load(parameters + i);
     Vector gradient = Vector::load(gradients + i) * Vector(s.clip);
     gradient = clamp(gradient, Vector(-s.max_value), Vector(s.max_value));
@@ -160,7 +159,7 @@ void cpu_polyak_update(const Stream& stream, const float* online, float* target,
       std::copy(online + begin, online + end, target + begin);
       return;
     }
-    for (std::size_t i = begin; i < end; i += kLanes) {
+    for (std::size_t i = begin; i < end; i += Vector::kLanes) {
       const Vector old = Vector::load(target + i);
       fused(Vector(tau), Vector::load(online + i) - old, old).store(target + i);
     }

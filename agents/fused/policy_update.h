@@ -37,7 +37,7 @@ class FusedPolicyUpdate {
   struct Request {
     int epoch, minibatch;
     AdvantageScaling scaling;
-    FusedPolicyLoss loss;
+    AnyPolicyLoss loss;
     float target_kl, learning_rate;
   };
   void update(const Stream& stream, const RingView& ring, const Request& request) const;

@@ -7,46 +7,13 @@
 #include "agents/fused/combine_blocks.h"
 #include "agents/fused/tile_metrics_blocks.h"
 #include "agents/fused/tower_gradient_blocks.h"
-#include "agents/losses/policy_gradient_loss.h"
-#include "agents/losses/ppo_loss.h"
-#include "agents/losses/ppo_penalty_loss.h"
+#include "agents/losses/any_policy_loss.h"
 #include "agents/normalizer.h"
 #include "agents/policy_layout.h"
 #include "agents/policy_metrics.h"
 #include "agents/rollout_batch.h"
 
 namespace stampede {
-
-// The losses that a fused update knows, chosen at run time: one kernel serves all.
-struct FusedPolicyLoss {
-  enum class Kind { kClip, kPenalty, kPlain };
-  Kind kind = Kind::kPlain;
-  PpoLossConfig clip = {};
-  const float* kl_weight = nullptr;  // kPenalty
-  float entropy_weight = 0.0f, value_weight = 0.5f;
-
-  explicit FusedPolicyLoss(const PpoLossConfig& loss)
-      : kind(Kind::kClip), clip(loss), entropy_weight(loss.entropy_weight), value_weight(loss.value_weight) {}
-  explicit FusedPolicyLoss(const PpoPenaltyLoss& loss)
-      : kind(Kind::kPenalty),
-        kl_weight(loss.kl_weight),
-        entropy_weight(loss.entropy_weight),
-        value_weight(loss.value_weight) {}
-  explicit FusedPolicyLoss(const PolicyGradientLoss& loss)
-      : entropy_weight(loss.entropy_weight), value_weight(loss.value_weight) {}
-};
-
-HD float surrogate_gradient(const FusedPolicyLoss& loss, const PolicySample& sample, float log_prob, float* metrics) {
-  if (loss.kind == FusedPolicyLoss::Kind::kClip) return surrogate_gradient(loss.clip, sample, log_prob, metrics);
-  if (loss.kind == FusedPolicyLoss::Kind::kPlain)
-    return surrogate_gradient(PolicyGradientLoss{}, sample, log_prob, metrics);
-  return surrogate_gradient(PpoPenaltyLoss{loss.kl_weight}, sample, log_prob, metrics);
-}
-
-HD float value_gradient(const FusedPolicyLoss& loss, const PolicySample& sample, float value, float* metrics) {
-  if (loss.kind == FusedPolicyLoss::Kind::kClip) return value_gradient(loss.clip, sample, value, metrics);
-  return value_gradient(PolicyGradientLoss{}, sample, value, metrics);
-}
 
 // Rows of a rollout: slices of permutations of all T * N rows, one permutation per epoch, or all rows in order.
 struct RolloutRows {
@@ -90,7 +57,7 @@ struct PolicyUpdateBatch {
   int begin, size;
   const MomentPart* parts;  // [kMomentParts]
   AdvantageScaling scaling;
-  FusedPolicyLoss loss;
+  AnyPolicyLoss loss;
 };
 
 struct PolicyMetricsFinish {

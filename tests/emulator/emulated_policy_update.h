@@ -38,7 +38,7 @@ class EmulatedPolicyUpdate {
     for (int k = 0; k < request.epochs * request.minibatches; ++k) {
       update_->launch_update(launch, ring,
                              {k / request.minibatches, k % request.minibatches, AdvantageScaling::kNormalize,
-                              FusedPolicyLoss(request.loss), 0.0f, request.learning_rate});
+                              AnyPolicyLoss(request.loss), 0.0f, request.learning_rate});
       after_update(k);
     }
   }

@@ -83,7 +83,7 @@ class FusedUpdateRig {
                            case_.minibatches);
     for (int k = 0; k < epochs * case_.minibatches; ++k) {
       fused_->launch_update(launch, ring_->view(),
-                            {first + k / case_.minibatches, k % case_.minibatches, case_.scaling, FusedPolicyLoss(loss),
+                            {first + k / case_.minibatches, k % case_.minibatches, case_.scaling, AnyPolicyLoss(loss),
                              case_.target_kl, 0.01f});
     }
     return launches;

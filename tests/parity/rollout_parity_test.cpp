@@ -56,7 +56,7 @@ class Rig {
     agent_->begin_update(stream_, ring, 0.99f);
     agent_->fused()->measure(stream_, ring, {{}, false, environments_ * kRows}, 1, 1);
     agent_->fused()->update(stream_, ring,
-                            {0, 0, AdvantageScaling::kNone, FusedPolicyLoss(PpoLossConfig{}), 0.0f, 1e-3f});
+                            {0, 0, AdvantageScaling::kNone, AnyPolicyLoss(PpoLossConfig{}), 0.0f, 1e-3f});
     return agent_->read_metrics(stream_);
   }
 
