@@ -173,6 +173,8 @@ compile() {  # TARGETS...
   # A native object is only as portable as the processor it was compiled for: keep the two apart in the compiler cache.
   printf '%s\n' "$cpu" >"$state/cpu"
   export CCACHE_EXTRAFILES=$state/cpu CCACHE_BASEDIR=$root NINJA_STATUS='[%f/%t] '
+  # What uses a precompiled header is cached only so.
+  export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:+$CCACHE_SLOPPINESS,}pch_defines,time_macros
   if [[ ! -t 2 ]]; then run_step build "${ninja[@]}"; return; fi
   exec {terminal}>&2
   run_step build show_progress "${ninja[@]}"
