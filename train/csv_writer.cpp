@@ -20,7 +20,7 @@
 namespace stampede {
 namespace {
 
-constexpr std::string_view kStep = "env_step";
+constexpr std::string_view kStepColumn = "env_step";
 
 std::string_view next_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
@@ -42,7 +42,7 @@ std::vector<std::string> split_header(std::string_view line) {
 }
 
 std::string joined_header(const std::vector<std::string>& names) {
-  std::string line(kStep);
+  std::string line(kStepColumn);
   for (const std::string& name : names) line += "," + name;
   return line + "\n";
 }
@@ -88,7 +88,7 @@ std::vector<std::string> cut_to_step(const std::string& path, std::vector<std::s
     return wanted;
   }
   std::vector<std::string> names = split_header(header);
-  if (names.front() != kStep) throw RuntimeError("cannot resume '" + path + "': its first column is not env_step");
+  if (names.front() != kStepColumn) throw RuntimeError("cannot resume '" + path + "': its first column is not env_step");
   names.erase(names.begin());
   const std::size_t old_count = names.size();
   for (const std::string& name : wanted) {
