@@ -27,7 +27,7 @@ struct RolloutCase {
 
   std::string name() const {
     std::string text = std::to_string(environments) + " x " + std::to_string(steps) + ",";
-    for (const int width : hidden) text += " " + std::to_string(width);
+    for (const int width : hidden) text.append(" ").append(std::to_string(width));
     return text + (activation == Activation::kTanh ? " tanh" : " relu") + (shared_torso ? " shared" : " apart") +
            (normalize_observations ? " normalised" : "");
   }
