@@ -88,7 +88,8 @@ std::vector<std::string> cut_to_step(const std::string& path, std::vector<std::s
     return wanted;
   }
   std::vector<std::string> names = split_header(header);
-  if (names.front() != kStepColumn) throw RuntimeError("cannot resume '" + path + "': its first column is not env_step");
+  if (names.front() != kStepColumn)
+    throw RuntimeError("cannot resume '" + path + "': its first column is not env_step");
   names.erase(names.begin());
   const std::size_t old_count = names.size();
   for (const std::string& name : wanted) {
