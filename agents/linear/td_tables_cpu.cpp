@@ -23,7 +23,7 @@ static_assert(offsetof(LearnerProgress, updates) == offsetof(LearnerProgress, le
 
 // All four at once: the outer ones are integers, the inner ones are not.
 void add_change(LearnerProgress& progress, const std::uint32_t* change) {
-  using Integers = std::int32_t __attribute__((vector_size(16)));
+  using Integers = std::uint32_t __attribute__((vector_size(16)));  // unsigned: the sum of reals as such wraps
   using Reals = float __attribute__((vector_size(16)));
   Integers old, by;
   __builtin_memcpy(&old, &progress.length, sizeof old);
