@@ -27,7 +27,8 @@ HD int choose(const TdLane<Features>& lane, const std::uint32_t* obs, const Phil
   return behave(lane.config.target, lane.values(obs), lane.actions, lane.rates, draw);
 }
 
-// kOneStep: config.is_one_step(). kActions: number of actions, 0 = known at run time only.
+// kOneStep: config.is_one_step(), for CUDA alone: a CPU has tiles for it. kActions: number of actions, 0 = known at run
+// time only.
 template <class Features, bool kOneStep, int kActions>
 struct TdStepOp {
   Features features;
@@ -42,6 +43,12 @@ struct TdStepOp {
 #ifdef __CUDA_ARCH__
     step(begin, key.block(static_cast<std::uint32_t>(begin), 0));
 #else
+    if constexpr (!kOneStep) step_range(begin, end, key);
+#endif
+  }
+
+ private:
+  void step_range(int begin, int end, const RandomKey& key) const {
     // Drawn for all lanes first: that loop vectorises.
     std::uint32_t words[4][kCpuChunk];
     STAMPEDE_INDEPENDENT
@@ -54,10 +61,8 @@ struct TdStepOp {
       const int k = i - begin;
       local.step(i, {{words[0][k], words[1][k], words[2][k], words[3][k]}});
     }
-#endif
   }
 
- private:
   HD void step(int i, const PhiloxBlock& draw) const {
     const TdConfig c = kOneStep ? one_step(problem.config) : problem.config;
     LearnerProgress& progress = problem.arrays.progress[i];
@@ -140,7 +145,7 @@ void td_step(const Stream& stream, const LinearFeatures& features, const TdProbl
   if (table != nullptr && !stream.is_cuda() && tables_have_tiles(problem.actions)) {
     return step_tables_on_cpu(stream, *table, problem, ring, row);
   }
-  if (table != nullptr && problem.config.is_one_step()) {
+  if (table != nullptr && stream.is_cuda() && problem.config.is_one_step()) {
     if (problem.actions == 4)
       return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 4>{*table, problem, ring, row});
     return for_each_chunk(stream, rows, TdStepOp<OneHot, true, 0>{*table, problem, ring, row});

@@ -282,19 +282,13 @@ class TableStep {
 
 }  // namespace
 
-bool tables_have_tiles(int actions) { return actions == 2 || actions == 4 || actions == 6; }
+bool tables_have_tiles(int actions) { return actions == 4 || actions == 6; }
 
 void step_tables_on_cpu(const Stream& stream, const OneHot& table, const TdProblem& problem, const RingView& ring,
                         const TdRow& row) {
   const int rows = row.end - row.begin;
-  switch (problem.actions) {
-    case 2:
-      return for_each_chunk(stream, rows, TableStep<2>(table, problem, ring, row));
-    case 4:
-      return for_each_chunk(stream, rows, TableStep<4>(table, problem, ring, row));
-    default:
-      return for_each_chunk(stream, rows, TableStep<6>(table, problem, ring, row));
-  }
+  if (problem.actions == 4) return for_each_chunk(stream, rows, TableStep<4>(table, problem, ring, row));
+  for_each_chunk(stream, rows, TableStep<6>(table, problem, ring, row));
 }
 
 }  // namespace stampede
