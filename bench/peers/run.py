@@ -186,7 +186,8 @@ def main():
         ours = measurement.figure(group["stampede"], group)
         lower = group["unit"] in ("us", "s")
         peers = [with_ratio(measurement.figure(entry, group), ours, lower) for entry in group["peers"]]
-        result = {"name": group["name"], "unit": group["unit"], "cores": group["cores"], "stampede": ours, "peers": peers}
+        result = {"name": group["name"], "unit": group["unit"], "cores": group["cores"],
+                  "commit": facts["commit"], "load_before": facts["load_before"], "stampede": ours, "peers": peers}
         results[group["name"]] = result
         show(result)
         ordered = [results[g["name"]] for g in rows.GROUPS if g["name"] in results]
