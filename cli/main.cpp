@@ -10,8 +10,8 @@
 namespace {
 
 // libgomp's waiting threads spin for milliseconds by default: on busy cores they take the time of the thread that they
-// wait for, and small networks train ten times slower. It reads its settings when it is loaded, so the program starts
-// once more with a better one. Where that is not possible it goes on as it is.
+// wait for. It reads its settings when it is loaded, so the program starts once more with a better one. Where that is
+// not possible it goes on as it is.
 void limit_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("GOMP_SPINCOUNT", "2000", 1);
