@@ -2,7 +2,10 @@
 """RLtools' learners on its own C++ Pendulum, compiled for this machine: steps per second.
 
 usage: rltools_loop.py sac WIDTH BATCH      one environment step and one update each, learning rate 1e-3
-       rltools_loop.py ppo                  300k steps of 4 environments, as RLtools' own example for Pendulum sets them
+       rltools_loop.py ppo [without_blas]   300k steps of 4 environments, as RLtools' own example for Pendulum sets them
+
+The package multiplies matrices with MKL; `without_blas` takes RLtools' own loops, which is what its C++ programs are
+where CMake finds no BLAS.
 
 Compiling is not timed, and nothing is evaluated.
 """
@@ -24,21 +27,26 @@ def make_sac(width, batch):
                       CRITIC_HIDDEN_DIM=width, ACTOR_BATCH_SIZE=batch, CRITIC_BATCH_SIZE=batch, STEP_LIMIT=steps)
 
 
-def make_ppo():
+def make_ppo(blas):
     from rltools import PPO
 
     environments, rows, iterations = 4, 1024, 74
     steps = environments * rows * iterations
-    return steps, PPO(ENVIRONMENT, enable_evaluation=False, interface_name="peer_ppo", GAMMA=0.9, INITIAL_ACTION_STD=2.0,
-                      ACTION_ENTROPY_COEFFICIENT=0.0, NORMALIZE_OBSERVATIONS=True, N_EPOCHS=2, N_ENVIRONMENTS=environments,
-                      ON_POLICY_RUNNER_STEPS_PER_ENV=rows, BATCH_SIZE=256, EPISODE_STEP_LIMIT=200, STEP_LIMIT=iterations)
+    name = "peer_ppo" if blas else "peer_ppo_without_blas"
+    return steps, PPO(ENVIRONMENT, enable_evaluation=False, enable_blas=blas, interface_name=name, GAMMA=0.9,
+                      INITIAL_ACTION_STD=2.0, ACTION_ENTROPY_COEFFICIENT=0.0, NORMALIZE_OBSERVATIONS=True, N_EPOCHS=2,
+                      N_ENVIRONMENTS=environments, ON_POLICY_RUNNER_STEPS_PER_ENV=rows, BATCH_SIZE=256,
+                      EPISODE_STEP_LIMIT=200, STEP_LIMIT=iterations)
 
 
 def main():
     os.environ.setdefault("MKL_NUM_THREADS", "1")
     stdout = os.dup(1)  # the package prints while it compiles
     os.dup2(2, 1)
-    steps, algorithm = make_ppo() if sys.argv[1] == "ppo" else make_sac(int(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1] == "ppo":
+        steps, algorithm = make_ppo(blas="without_blas" not in sys.argv)
+    else:
+        steps, algorithm = make_sac(int(sys.argv[2]), int(sys.argv[3]))
     figures = []
     for seed in range(RUNS):
         state = algorithm.State(seed)
