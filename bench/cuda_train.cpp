@@ -45,7 +45,10 @@ void bench_training(benchmark::State& state, const TrainingCase& c, bool graphs)
   state.SetItemsProcessed(count() - before);
   state.counters["iterations_per_second"] =
       benchmark::Counter(static_cast<double>(state.iterations()) * c.iterations, benchmark::Counter::kIsRate);
-  if (graphs) state.counters["graph_nodes"] = graph.nodes();
+  if (graphs) {
+    state.counters["graph_nodes"] = graph.nodes();
+    state.counters["changed_nodes"] = graph.changed_nodes();
+  }
   std::size_t bytes = 0;
   for (const auto& [part, size] : trainer->memory_budget()) bytes += size;
   state.counters["device_MiB"] = static_cast<double>(bytes) / 1048576.0;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/cuda_check.h"
+#include "kernels/enqueue.h"
 #include "kernels/error.h"
 
 namespace stampede {
@@ -96,10 +97,7 @@ void copy_to_device(const Stream& stream, void* device, const void* host, std::s
 void copy_on_device(const Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
 #ifdef __CUDACC__
-  if (stream.is_cuda()) {
-    CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream.handle())));
-    return;
-  }
+  if (stream.is_cuda()) return enqueue(stream, DeviceCopy{to, from, bytes});
 #endif
   static_cast<void>(stream);
   std::memcpy(to, from, bytes);
@@ -108,10 +106,7 @@ void copy_on_device(const Stream& stream, void* to, const void* from, std::size_
 void fill_zero(const Stream& stream, void* memory, std::size_t bytes) {
   if (bytes == 0) return;
 #ifdef __CUDACC__
-  if (stream.is_cuda()) {
-    CUDA_CHECK(cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(stream.handle())));
-    return;
-  }
+  if (stream.is_cuda()) return enqueue(stream, ZeroFill{memory, bytes});
 #endif
   static_cast<void>(stream);
   std::memset(memory, 0, bytes);

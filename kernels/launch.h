@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cuda_check.h"
+#include "kernels/enqueue.h"
 #include "kernels/hd.h"
 #include "kernels/stream.h"
 
@@ -38,6 +40,14 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
 }
 
 inline unsigned grid_for(int n, int block) { return static_cast<unsigned>((n + block - 1) / block); }
+
+template <class... Arguments>
+void launch_kernel(const Stream& stream, void (*kernel)(Arguments...), unsigned grid, unsigned block,
+                   std::size_t shared, const std::type_identity_t<Arguments>&... arguments) {
+  static_assert((std::is_trivially_copyable_v<Arguments> && ...));
+  enqueue(stream, KernelLaunch{reinterpret_cast<const void*>(kernel), grid, block, shared},
+          KernelArguments{KernelArgument{&arguments, sizeof arguments}...});
+}
 #endif
 
 template <class F>
@@ -66,8 +76,7 @@ void for_each_index(const Stream& stream, int n, const F& functor, int grain = k
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     if (n <= 0) return;
-    index_kernel<<<grid_for(n, 256), 256, 0, static_cast<cudaStream_t>(stream.handle())>>>(n, functor);
-    CUDA_CHECK(cudaGetLastError());
+    launch_kernel(stream, index_kernel<F>, grid_for(n, 256), 256, 0, n, functor);
     return;
   }
 #endif
@@ -81,8 +90,7 @@ void for_each_chunk(const Stream& stream, int n, const F& functor, int grain = k
   if (n <= 0) return;
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
-    chunk_kernel<<<grid_for(n, 128), 128, 0, static_cast<cudaStream_t>(stream.handle())>>>(n, functor);
-    CUDA_CHECK(cudaGetLastError());
+    launch_kernel(stream, chunk_kernel<F>, grid_for(n, 128), 128, 0, n, functor);
     return;
   }
 #endif
@@ -110,8 +118,7 @@ void launch_blocks(const Stream& stream, unsigned grid, unsigned block, std::siz
     CUDA_CHECK(
         cudaFuncSetAttribute(block_kernel<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
   }
-  block_kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream.handle())>>>(functor);
-  CUDA_CHECK(cudaGetLastError());
+  launch_kernel(stream, block_kernel<F>, grid, block, shared, functor);
 }
 
 // The same for kernels whose registers are limited so that kBlocksPerProcessor blocks fit on a multiprocessor, with any
@@ -120,8 +127,7 @@ template <unsigned kThreads, unsigned kBlocksPerProcessor, class F>
 void launch_bounded_blocks(const Stream& stream, unsigned grid, std::size_t shared, const F& functor) {
   const auto kernel = bounded_block_kernel<kThreads, kBlocksPerProcessor, F>;
   CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
-  kernel<<<grid, kThreads, shared, static_cast<cudaStream_t>(stream.handle())>>>(functor);
-  CUDA_CHECK(cudaGetLastError());
+  launch_kernel(stream, kernel, grid, kThreads, shared, functor);
 }
 #endif
 

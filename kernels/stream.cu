@@ -6,6 +6,7 @@
 
 #include "kernels/cuda_check.h"
 #include "kernels/error.h"
+#include "kernels/work_list.h"
 
 namespace stampede {
 
@@ -37,6 +38,11 @@ Stream Stream::cuda(int device_index) {
   static_cast<void>(device_index);
   throw RuntimeError("device cuda: " + cuda_unavailable_reason());
 #endif
+}
+
+void* Stream::handle() const {
+  if (shared_->recorder != nullptr) shared_->recorder->interrupt();
+  return shared_->handle;
 }
 
 Stream Stream::serial() const { return is_cuda() ? *this : Stream(device_, 1, shared_); }

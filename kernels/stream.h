@@ -10,6 +10,8 @@
 
 namespace stampede {
 
+class WorkRecorder;
+
 // A CPU stream executes at once on `threads` OpenMP threads; a CUDA stream enqueues. Cheap to pass by reference.
 class Stream {
  public:
@@ -21,8 +23,12 @@ class Stream {
   Device device() const { return device_; }
   bool is_cuda() const { return device_.is_cuda(); }
   int threads() const { return threads_; }
-  // The cudaStream_t of a CUDA stream, null on a CPU.
-  void* handle() const { return shared_->handle; }
+  // The cudaStream_t of a CUDA stream, null on a CPU. Interrupts a recording.
+  void* handle() const;
+
+  // From here on, what enqueue() gets goes to the recorder; null: to the device again. For a Graph.
+  void record_to(WorkRecorder* recorder) const { shared_->recorder = recorder; }
+  WorkRecorder* recorder() const { return shared_->recorder; }
 
   // The same order on the calling thread alone: what runs inside a parallel region. A CUDA stream is returned
   // unchanged.
@@ -40,6 +46,7 @@ class Stream {
   struct Shared {
     ~Shared();
     void* handle = nullptr;
+    WorkRecorder* recorder = nullptr;
     std::atomic<std::int64_t> host_waits{0};
   };
   Stream(Device device, int threads, std::shared_ptr<Shared> shared);

@@ -45,12 +45,14 @@ class Handles {
   std::map<Pointer, std::shared_ptr<Object>> objects_;
 };
 
-// Nodes in the order of the one stream that they were captured from.
+// Nodes in the order of the one stream that they were captured from, or one after the other as they were added.
 struct RecordedGraph {
   std::vector<Work> nodes;
+  std::vector<std::unique_ptr<char>> handles{};  // of nodes that were added; what the host knows them by
 };
 struct ExecutableGraph {
-  WorkList nodes;
+  std::shared_ptr<std::vector<Work>> nodes;
+  std::weak_ptr<const RecordedGraph> source;
 };
 
 // Functions throw ApiError, and Fault when work fails that they wait for.
@@ -85,11 +87,16 @@ class Context {
 
   void begin_capture(cudaStream_t stream, bool relaxed);
   cudaGraph_t end_capture(cudaStream_t stream);
+  cudaGraph_t create_graph() { return graphs_.add(std::make_shared<RecordedGraph>()); }
+  // Only lines of nodes: each depends on the one before alone.
+  cudaGraphNode_t add_node(cudaGraph_t graph, const cudaGraphNode_t* before, std::size_t count, Work work);
   const RecordedGraph& graph(cudaGraph_t graph) const { return *graphs_.find(graph); }
   void destroy_graph(cudaGraph_t graph) { graphs_.remove(graph); }
   cudaGraphExec_t instantiate(cudaGraph_t graph);
   // False, and nothing done, when the graph has other nodes.
   bool update(cudaGraphExec_t executable, cudaGraph_t graph);
+  // For a node of the graph that the executable one was made of.
+  void set_node(cudaGraphExec_t executable, cudaGraphNode_t node, Work work);
   void launch(cudaGraphExec_t executable, cudaStream_t stream);
   void destroy_executable(cudaGraphExec_t executable) { executables_.remove(executable); }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/soft_gpu/runtime/device_limits.h"
+#include "tests/soft_gpu/runtime/launch_of.h"
 #include "tests/soft_gpu/runtime/runtime.h"
 
 using namespace stampede::soft_gpu;
@@ -65,16 +66,18 @@ std::vector<std::byte> parameters_of(const Kernel& kernel, void** arguments) {
   return bytes;
 }
 
-cudaError_t launch(const HostKernel& host, dim3 grid, dim3 block, void** arguments, std::size_t shared,
-                   cudaStream_t stream) {
-  return Runtime::get().call([&](Context& context) {
-    const Kernel& kernel = loaded(host);
-    check_launch(host, kernel, grid, block, shared);
-    context.submit(stream, Launch{&kernel, grid.x, block.x, shared, parameters_of(kernel, arguments)});
-  });
+Launch make_launch(const HostKernel& host, dim3 grid, dim3 block, void** arguments, std::size_t shared) {
+  const Kernel& kernel = loaded(host);
+  check_launch(host, kernel, grid, block, shared);
+  return Launch{&kernel, grid.x, block.x, shared, parameters_of(kernel, arguments)};
 }
 
 }  // namespace
+
+Launch stampede::soft_gpu::launch_of(const cudaKernelNodeParams& parameters) {
+  return make_launch(find_kernel(parameters.func), parameters.gridDim, parameters.blockDim, parameters.kernelParams,
+                     parameters.sharedMemBytes);
+}
 
 extern "C" {
 
@@ -113,7 +116,17 @@ cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* sha
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments, std::size_t shared,
                                cudaStream_t stream) {
-  return launch(*reinterpret_cast<const HostKernel*>(kernel), grid, block, arguments, shared, stream);
+  return Runtime::get().call([&](Context& context) {
+    const auto& host = *reinterpret_cast<const HostKernel*>(kernel);
+    context.submit(stream, make_launch(host, grid, block, arguments, shared));
+  });
+}
+
+cudaError_t cudaLaunchKernel(const void* host_function, dim3 grid, dim3 block, void** arguments, std::size_t shared,
+                             cudaStream_t stream) {
+  return Runtime::get().call([&](Context& context) {
+    context.submit(stream, make_launch(find_kernel(host_function), grid, block, arguments, shared));
+  });
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* host_function) {

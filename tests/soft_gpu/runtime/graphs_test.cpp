@@ -81,6 +81,81 @@ TEST_F(SoftGraphs, AnUpdateRefusesOtherNodes) {
   EXPECT_EQ(read(words_, stream_), 4u);
 }
 
+// A fill of words 0 and 1, and a copy of word 0 over word 1, one after the other.
+struct AddedNodes {
+  cudaGraph_t graph = nullptr;
+  cudaGraphNode_t fill = nullptr, copy = nullptr;
+};
+
+AddedNodes add_nodes(std::uint32_t* words) {
+  AddedNodes added;
+  EXPECT_EQ(cudaGraphCreate(&added.graph, 0), cudaSuccess);
+  cudaMemsetParams fill{};
+  fill.dst = words;
+  fill.elementSize = fill.height = 1;
+  fill.value = 1;
+  fill.width = 4;
+  EXPECT_EQ(cudaGraphAddMemsetNode(&added.fill, added.graph, nullptr, 0, &fill), cudaSuccess);
+  EXPECT_EQ(
+      cudaGraphAddMemcpyNode1D(&added.copy, added.graph, &added.fill, 1, words + 1, words, 4, cudaMemcpyDeviceToDevice),
+      cudaSuccess);
+  return added;
+}
+
+TEST_F(SoftGraphs, NodesThatAreAddedRunInOrder) {
+  const cudaGraphExec_t executable = instantiate(add_nodes(words_).graph);
+  ASSERT_EQ(cudaGraphLaunch(executable, stream_), cudaSuccess);
+  EXPECT_EQ(read(words_, stream_), 0x01010101u);
+  EXPECT_EQ(read(words_ + 1, stream_), 0x01010101u);
+}
+
+TEST_F(SoftGraphs, ANodeThatIsSetLeavesEarlierLaunchesAndOtherNodesAlone) {
+  std::uint32_t* const other = make_words();
+  const AddedNodes added = add_nodes(words_);
+  const cudaGraphExec_t executable = instantiate(added.graph);
+  cudaGraphLaunch(executable, stream_);
+  const auto set = [&](cudaGraphNode_t node) {
+    return cudaGraphExecMemcpyNodeSetParams1D(executable, node, other, words_, 4, cudaMemcpyDeviceToDevice);
+  };
+  ASSERT_EQ(set(added.copy), cudaSuccess);
+  EXPECT_EQ(set(added.fill), cudaErrorInvalidValue);
+  EXPECT_EQ(set(add_nodes(words_).copy), cudaErrorInvalidValue);
+  EXPECT_EQ(read(words_ + 1, stream_), 0x01010101u);
+  EXPECT_EQ(read(other, stream_), 0u);
+  cudaGraphLaunch(executable, stream_);
+  EXPECT_EQ(read(other, stream_), 0x01010101u);
+  cudaGetLastError();
+}
+
+TEST_F(SoftGraphs, AGraphThatRecordsGivesWayToOneThatCaptures) {
+  const Stream stream = Stream::cuda();
+  const Buffer<float> from(stream.device(), 2), to(stream.device(), 2);
+  const auto set = [&](float value) { copy_to_device(stream, from.data(), &value, sizeof value); };
+  set(3.0f);
+  Graph graph(stream, true);
+  bool needs_stream = false;
+  const auto work = [&] {
+    fill_zero(stream, to.data(), 8);
+    if (needs_stream) static_cast<void>(stream.handle());
+    copy_on_device(stream, to.data(), from.data(), 4);
+  };
+  for (int k = 0; k < Graph::kWarmUps + 2; ++k) {
+    graph.run(work);
+    EXPECT_EQ(to_host(stream, to.view()), (std::vector<float>{3.0f, 0.0f}));
+  }
+  EXPECT_EQ(graph.nodes(), 2);
+  EXPECT_EQ(graph.changed_nodes(), 0);
+  needs_stream = true;
+  for (int k = 0; k < 2; ++k) {
+    set(5.0f + static_cast<float>(k));
+    graph.run(work);
+    EXPECT_EQ(to_host(stream, to.view()), (std::vector<float>{5.0f + static_cast<float>(k), 0.0f}));
+    EXPECT_EQ(graph.nodes(), 2);
+    EXPECT_EQ(graph.changed_nodes(), 2);
+  }
+  EXPECT_EQ(graph.instantiations(), 2);
+}
+
 TEST_F(SoftGraphs, WaitingEndsACapture) {
   ASSERT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), cudaSuccess);
   EXPECT_EQ(cudaStreamSynchronize(stream_), cudaErrorStreamCaptureUnsupported);
