@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -125,6 +126,27 @@ TEST(OptimizerBlocks, SameBitsAsTheCpuUpdate) {
         if (count > 2000) break;
       }
     }
+  }
+}
+
+// Elements without gradients: their moments decay below the normal numbers, which both devices take for zero.
+TEST(OptimizerBlocks, VanishingMomentsHaveTheSameBitsToo) {
+  for (const Update& update : all_updates()) {
+    Learner cpu(16), cuda(16);
+    for (Learner* const learner : {&cpu, &cuda}) {
+      std::fill_n(learner->gradients.data(), 16 * kMaxGradientGroups, 0.0f);
+      for (int i = 0; i < 16; ++i) {
+        learner->parameters.data()[i] = 0.0f;
+        learner->first.data()[i] = (i % 2 == 0 ? 1.0f : -1.0f) * (1.0f + 0.1f * static_cast<float>(i)) * 0x1p-126f;
+        learner->second.data()[i] = (1.0f + 0.0005f * static_cast<float>(i)) * 0x1p-126f;
+      }
+    }
+    for (int step = 0; step < 12; ++step) {
+      cpu_step(cpu, update);
+      emulated_step(cuda, update, {});
+      expect_same(cpu, cuda, "step " + std::to_string(step));
+    }
+    for (const float moment : cuda.first.values()) EXPECT_NE(std::fpclassify(moment), FP_SUBNORMAL);
   }
 }
 
