@@ -212,6 +212,8 @@ TEST(OptimizerBlocks, StoppedOrFailedLearnerIsLeftAlone) {
     EXPECT_TRUE(same_bits(learner.first.values(), untouched.first.values()));
     EXPECT_TRUE(same_bits(learner.second.values(), untouched.second.values()));
     EXPECT_EQ(learner.state.step, 0);
+    EXPECT_EQ(learner.state.failed, failed ? 1 : 0) << "what nobody measured is no failure";
+    EXPECT_EQ(learner.state.gradient_norm, 0.0f);
   }
 }
 
