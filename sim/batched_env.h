@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns an Environment into a VectorEnv: vectorised steps, NEXT_STEP autoreset, the log of episodes and injected states,
-// once for all environments.
+// Turns an Environment into a VectorEnv: vectorised steps, NEXT_STEP autoreset, the log of episodes and injected
+// states, once for all environments.
 #pragma once
 
 #include <cmath>
