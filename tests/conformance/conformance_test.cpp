@@ -232,9 +232,10 @@ TEST_P(Conformance, RefusesStatesThatDoNotFit) {
   const EnvRegistry registry = builtin_environments();
   const std::vector<StateInfo>& fields = registry.find(GetParam()).state;
   for (std::size_t k = 0; k < fields.size(); ++k) {
+    if (!fields[k].integer) continue;
     auto between = state;
     between[k] += 0.5;
-    if (fields[k].integer) EXPECT_THROW(set(between, 0), UsageError) << fields[k].name;
+    EXPECT_THROW(set(between, 0), UsageError) << fields[k].name;
   }
   if (run.spec().time_limit == kNoTimeLimit) return;
   EXPECT_THROW(set(state, run.spec().time_limit), UsageError);
