@@ -67,6 +67,11 @@ TEST_P(RacesTest, AWriterThatReadLastDoesNotHideOtherReaders) {
   const std::string write = thread + "st.shared.u32 [s], %r1;\n$L_end:\n";
   rig_.run(kernel_text(0, read + kBarrier + write, kShared), 1, 64, {});
   rig_.expect_fault(Kind::kSharedRace, "without a barrier", kernel_text(0, read + write, kShared), 1, 64, {});
+  // A barrier of the writer's warp, after which it alone reads, orders its lanes but not the other warp.
+  const std::string again = read + "bar.warp.sync -1;\n" + thread + "ld.shared.u32 %r9, [s];\n";
+  const std::string late = again + "st.shared.u32 [s], %r1;\n$L_end:\n";
+  rig_.run(kernel_text(0, late, kShared), 1, 32, {});
+  rig_.expect_fault(Kind::kSharedRace, "without a barrier", kernel_text(0, late, kShared), 1, 64, {});
   const std::uint64_t a = words(1);
   const std::string load = "ld.global.u32 %r9, [%rd1];\n", store = "st.global.u32 [%rd1], %r1;\n$L_end:\n";
   rig_.run(kernel_text(1, load + kBarrier + thread + store), 1, 64, {a});
