@@ -60,6 +60,13 @@ TEST(Registry, RangesIncludeTheirEnds) {
   EXPECT_EQ(refusal([&] { parse_real_param(info, "2.6"); }), "env.p: 2.6 is out of range [-1, 2.5]");
 }
 
+TEST(Registry, FlagsHaveThreeSpellings) {
+  const ParamInfo info = unbounded(ParamInfo::Kind::kFlag);
+  for (const char* text : {"true", "True", "1"}) EXPECT_TRUE(parse_flag_param(info, text)) << text;
+  for (const char* text : {"false", "False", "0"}) EXPECT_FALSE(parse_flag_param(info, text)) << text;
+  EXPECT_EQ(refusal([&] { parse_flag_param(info, "yes"); }), "env.p: 'yes' is neither true nor false");
+}
+
 TEST(Registry, ListsMayBeWrittenAsTomlArrays) {
   using Items = std::vector<std::string_view>;
   EXPECT_EQ(split_list("1,2"), (Items{"1", "2"}));
