@@ -246,6 +246,7 @@ TEST_P(Conformance, EveryParameterIsSettableAndChecked) {
   const EnvEntry& entry = registry.find(GetParam());
   EXPECT_FALSE(entry.params.empty());
   EXPECT_THROW(entry.resolve({{"no_such_parameter", "1"}}), UsageError);
+  EnvParameters smallest, largest;
   for (const ParamInfo& info : entry.params) {
     EXPECT_NO_THROW(entry.resolve({{info.name, info.default_text}})) << info.name;  // as a run writes it down
     for (const char* bad : {"", "?", "nan", "1,2,3,4"}) {
@@ -253,10 +254,13 @@ TEST_P(Conformance, EveryParameterIsSettableAndChecked) {
       EXPECT_THROW(entry.resolve({{info.name, bad}}), UsageError) << info.name << "=" << bad;
     }
     if (info.kind != ParamInfo::Kind::kReal && info.kind != ParamInfo::Kind::kInteger) continue;
-    EXPECT_NO_THROW(entry.resolve({{info.name, std::to_string(info.max)}})) << info.name;
+    smallest.emplace_back(info.name, std::to_string(info.min));
+    largest.emplace_back(info.name, std::to_string(info.max));
     EXPECT_THROW(entry.resolve({{info.name, std::to_string(info.max + 1)}}), UsageError) << info.name;
     EXPECT_THROW(entry.resolve({{info.name, std::to_string(info.min - 1)}}), UsageError) << info.name;
   }
+  EXPECT_NO_THROW(entry.resolve(smallest));
+  EXPECT_NO_THROW(entry.resolve(largest));
 }
 
 TEST_P(Conformance, EpisodeLogMatchesTheRows) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/error.h"
 #include "sim/single_env.h"
 #include "tests/conformance/env_run.h"
 
@@ -128,6 +129,16 @@ void expect_starts(const char* id, const EnvParameters& parameters, const std::v
     EXPECT_NEAR(highest[k], ranges[k].high, 0.1 * width) << id << " variable " << k;
     EXPECT_GE(lowest[k], ranges[k].low - 1e-6) << id << " variable " << k;
     EXPECT_LE(highest[k], ranges[k].high + 1e-6) << id << " variable " << k;
+  }
+}
+
+TEST(Parameters, StartsBeginBelowTheirEnd) {
+  const EnvRegistry registry = builtin_environments();
+  for (const char* id : {"CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0"}) {
+    const EnvEntry& entry = registry.find(id);
+    EXPECT_NO_THROW(entry.resolve({{"reset_low", "0.2"}, {"reset_high", "0.2"}})) << id;
+    EXPECT_THROW(entry.resolve({{"reset_low", "0.3"}, {"reset_high", "0.2"}}), UsageError) << id;
+    EXPECT_THROW(entry.resolve({{"reset_high", "-0.7"}}), UsageError) << id;  // below the default's lower end
   }
 }
 
