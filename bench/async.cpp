@@ -5,30 +5,22 @@
 #include <string>
 
 #include "bench/benchmarks.h"
-#include "train/algorithms.h"
-#include "train/session.h"
+#include "bench/training.h"
 
 namespace stampede {
 namespace {
 
 void bench_async(benchmark::State& state, const char* algorithm, int workers, int steps) {
   const EnvRegistry registry = builtin_environments();
-  const AlgorithmEntry& entry = find_algorithm(algorithm);
-  Config config = make_config(entry, registry.find("CartPole-v1"));
-  const std::pair<const char*, std::string> settings[] = {{"workers", std::to_string(workers)},
-                                                          {"num_envs", std::to_string(workers)},
-                                                          {"rollout_steps", std::to_string(steps)},
-                                                          {"hidden", "64,64"},
-                                                          {"activation", "tanh"},
-                                                          {"total_steps", "1000000000"},
-                                                          {"schedule_steps", "1000000000"}};
-  for (const auto& [key, value] : settings) config.set(key, value, ConfigLayer::kCommandLine);
-  const auto trainer = entry.make({config, registry.find("CartPole-v1"), {}, Stream::cpu(1), network_factory(config)});
-  trainer->initialize();
+  const auto trainer = make_trainer(registry, algorithm, "CartPole-v1", Stream::cpu(1),
+                                    {{"workers", std::to_string(workers)},
+                                     {"num_envs", std::to_string(workers)},
+                                     {"rollout_steps", std::to_string(steps)},
+                                     {"hidden", "64,64"},
+                                     {"activation", "tanh"},
+                                     {"schedule_steps", "1000000000"}});
   trainer->iterate();
-  const std::int64_t before = trainer->env_steps();
-  for (auto _ : state) trainer->iterate();
-  state.SetItemsProcessed(trainer->env_steps() - before);
+  time_env_steps(state, *trainer);
 }
 
 }  // namespace

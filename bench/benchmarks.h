@@ -2,7 +2,13 @@
 // The groups of benchmarks that main() registers.
 #pragma once
 
+#include <algorithm>
+#include <thread>
+
 namespace stampede {
+
+// Of this machine: what benchmarks on all cores use.
+inline int core_count() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
 void register_env_benchmarks();
 void register_mlp_benchmarks();

@@ -6,13 +6,11 @@
 #include <string>
 
 #include "bench/benchmarks.h"
+#include "bench/training.h"
 #include "kernels/graph.h"
-#include "train/session.h"
 
 namespace stampede {
 namespace {
-
-using Settings = std::vector<std::pair<std::string, std::string>>;
 
 struct TrainingCase {
   std::string name, algorithm, env;
@@ -23,15 +21,10 @@ struct TrainingCase {
 
 void bench_training(benchmark::State& state, const TrainingCase& c, bool graphs) {
   const EnvRegistry registry = builtin_environments();
-  const AlgorithmEntry& entry = find_algorithm(c.algorithm);
-  Config config = make_config(entry, registry.find(c.env));
-  Settings settings{
-      {"device", "cuda"}, {"total_steps", "1000000000000"}, {"schedule_steps", "1000000000"}, {"hidden", "64,64"}};
+  Settings settings{{"device", "cuda"}, {"schedule_steps", "1000000000"}, {"hidden", "64,64"}};
   settings.insert(settings.end(), c.settings.begin(), c.settings.end());
-  for (const auto& [key, value] : settings) config.set(key, value, ConfigLayer::kCommandLine);
   const Stream stream = Stream::cuda();
-  const auto trainer = entry.make({config, registry.find(c.env), {}, stream, network_factory(config)});
-  trainer->initialize();
+  const auto trainer = make_trainer(registry, c.algorithm, c.env, stream, settings);
   Graph graph(stream, graphs);
   const auto iterate = [&] {
     for (int k = 0; k < c.iterations; ++k) graph.run([&] { trainer->iterate(); });

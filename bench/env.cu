@@ -3,7 +3,6 @@
 #include <benchmark/benchmark.h>
 
 #include <string_view>
-#include <thread>
 
 #include "bench/benchmarks.h"
 #include "kernels/graph.h"
@@ -129,7 +128,7 @@ void add(const std::string& id, int environments, int threads, bool random_polic
 }  // namespace
 
 void register_env_benchmarks() {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = core_count();
   const EnvRegistry registry = builtin_environments();
   for (const EnvEntry& entry : registry.entries()) {
     add(entry.spec.id, 4096, 1, false);

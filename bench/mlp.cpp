@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agents/networks/mlp_network.h"
+#include "bench/benchmarks.h"
 #include "kernels/buffer.h"
 #include "kernels/optimizer.h"
 #include "kernels/philox.h"

@@ -2,11 +2,11 @@
 // Soft actor-critic on one environment with one update per step: updates per second and the arithmetic they do.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <string>
-#include <thread>
 
 #include "bench/benchmarks.h"
-#include "train/session.h"
+#include "bench/training.h"
 
 namespace stampede {
 namespace {
@@ -29,25 +29,17 @@ double update_flops(int width) {
 
 void bench_sac(benchmark::State& state, int width, int batch, int threads) {
   const EnvRegistry registry = builtin_environments();
-  const EnvEntry& env = registry.find("Pendulum-v1");
-  const AlgorithmEntry& entry = find_algorithm("sac");
-  Config config = make_config(entry, env);
-  const std::string hidden = std::to_string(width) + "," + std::to_string(width);
-  const std::pair<const char*, std::string> settings[] = {{"num_envs", "1"},
-                                                          {"hidden", hidden},
-                                                          {"batch_size", std::to_string(batch)},
-                                                          {"buffer_size", "100000"},
-                                                          {"learning_starts", "1000"},
-                                                          {"gradient_steps", "1"},
-                                                          {"total_steps", "1000000000"}};
-  for (const auto& [key, value] : settings) config.set(key, value, ConfigLayer::kCommandLine);
-  const auto trainer = entry.make({config, env, {}, Stream::cpu(threads), network_factory(config)});
-  trainer->initialize();
+  const auto trainer = make_trainer(registry, "sac", "Pendulum-v1", Stream::cpu(threads),
+                                    {{"num_envs", "1"},
+                                     {"hidden", std::to_string(width) + "," + std::to_string(width)},
+                                     {"batch_size", std::to_string(batch)},
+                                     {"buffer_size", "100000"},
+                                     {"learning_starts", "1000"},
+                                     {"gradient_steps", "1"}});
   while (trainer->updates() < 16) trainer->iterate();
   const std::int64_t before = trainer->updates();
-  for (auto _ : state) trainer->iterate();
+  time_updates(state, *trainer);
   const auto updates = static_cast<double>(trainer->updates() - before);
-  state.SetItemsProcessed(trainer->updates() - before);
   state.counters["GFLOPS"] =
       benchmark::Counter(updates * batch * update_flops(width) * 1e-9, benchmark::Counter::kIsRate);
 }
@@ -55,7 +47,7 @@ void bench_sac(benchmark::State& state, int width, int batch, int threads) {
 }  // namespace
 
 void register_sac_benchmarks() {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = core_count();
   for (const auto& [width, batch] : {std::pair{64, 100}, {256, 256}}) {
     for (int threads = 1; threads <= cores; threads += std::max(1, cores - 1)) {
       std::string name =

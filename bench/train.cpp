@@ -2,30 +2,20 @@
 // Whole training loops: PPO, A2C and PQN steps per second, DQN updates per second with sampling.
 #include <benchmark/benchmark.h>
 
-#include <thread>
+#include <algorithm>
+#include <string>
+#include <string_view>
 
 #include "bench/benchmarks.h"
-#include "train/session.h"
+#include "bench/training.h"
 
 namespace stampede {
 namespace {
 
-using Settings = std::vector<std::pair<const char*, std::string>>;
-
-std::unique_ptr<Trainer> make_trainer(const EnvRegistry& registry, const char* algorithm, const char* env, int threads,
-                                      const Settings& settings) {
-  const AlgorithmEntry& entry = find_algorithm(algorithm);
-  Config config = make_config(entry, registry.find(env));
-  for (const auto& [key, value] : settings) config.set(key, value, ConfigLayer::kCommandLine);
-  auto trainer = entry.make({config, registry.find(env), {}, Stream::cpu(threads), network_factory(config)});
-  trainer->initialize();
-  return trainer;
-}
-
 // The setting of the JAX script in PureJaxRL's style: two networks 64-64 tanh, 128 steps, 4 epochs of 4 minibatches.
 void bench_ppo(benchmark::State& state, const char* env, int environments, int threads) {
   const EnvRegistry registry = builtin_environments();
-  const auto trainer = make_trainer(registry, "ppo", env, threads,
+  const auto trainer = make_trainer(registry, "ppo", env, Stream::cpu(threads),
                                     {{"num_envs", std::to_string(environments)},
                                      {"rollout_steps", "128"},
                                      {"epochs", "4"},
@@ -36,35 +26,29 @@ void bench_ppo(benchmark::State& state, const char* env, int environments, int t
                                      {"hidden", "64,64"},
                                      {"activation", "tanh"},
                                      {"shared_torso", "false"},
-                                     {"total_steps", "1000000000"},
                                      {"schedule_steps", "1000000000"}});
   trainer->iterate();
-  const std::int64_t before = trainer->env_steps();
-  for (auto _ : state) trainer->iterate();
-  state.SetItemsProcessed(trainer->env_steps() - before);
+  time_env_steps(state, *trainer);
 }
 
 // One gradient step per rollout of 16 steps.
 void bench_a2c(benchmark::State& state, int environments, int threads) {
   const EnvRegistry registry = builtin_environments();
-  const auto trainer = make_trainer(registry, "a2c", "CartPole-v1", threads,
+  const auto trainer = make_trainer(registry, "a2c", "CartPole-v1", Stream::cpu(threads),
                                     {{"num_envs", std::to_string(environments)},
                                      {"rollout_steps", "16"},
                                      {"hidden", "64,64"},
                                      {"activation", "tanh"},
                                      {"shared_torso", "false"},
-                                     {"total_steps", "1000000000"},
                                      {"schedule_steps", "1000000000"}});
   trainer->iterate();
-  const std::int64_t before = trainer->env_steps();
-  for (auto _ : state) trainer->iterate();
-  state.SetItemsProcessed(trainer->env_steps() - before);
+  time_env_steps(state, *trainer);
 }
 
 // 64-64 rectifiers, 32 steps, 2 epochs of 4 minibatches; with and without layer normalisation.
 void bench_pqn(benchmark::State& state, int environments, bool layer_norm, int threads) {
   const EnvRegistry registry = builtin_environments();
-  const auto trainer = make_trainer(registry, "pqn", "CartPole-v1", threads,
+  const auto trainer = make_trainer(registry, "pqn", "CartPole-v1", Stream::cpu(threads),
                                     {{"num_envs", std::to_string(environments)},
                                      {"rollout_steps", "32"},
                                      {"epochs", "2"},
@@ -73,12 +57,9 @@ void bench_pqn(benchmark::State& state, int environments, bool layer_norm, int t
                                      {"hidden", "64,64"},
                                      {"activation", "relu"},
                                      {"layer_norm", layer_norm ? "true" : "false"},
-                                     {"total_steps", "1000000000"},
                                      {"schedule_steps", "1000000000"}});
   trainer->iterate();
-  const std::int64_t before = trainer->env_steps();
-  for (auto _ : state) trainer->iterate();
-  state.SetItemsProcessed(trainer->env_steps() - before);
+  time_env_steps(state, *trainer);
 }
 
 void bench_dqn(benchmark::State& state, const char* algorithm, int width, int batch, int threads) {
@@ -86,7 +67,7 @@ void bench_dqn(benchmark::State& state, const char* algorithm, int width, int ba
   const std::string hidden = std::to_string(width) + "," + std::to_string(width);
   constexpr int kUpdates = 64;
   const bool plain = std::string_view(algorithm) == "dqn";  // the others keep the options of their presets
-  const auto trainer = make_trainer(registry, algorithm, "CartPole-v1", threads,
+  const auto trainer = make_trainer(registry, algorithm, "CartPole-v1", Stream::cpu(threads),
                                     {{"num_envs", "8"},
                                      {"hidden", hidden},
                                      {"batch_size", std::to_string(batch)},
@@ -96,20 +77,17 @@ void bench_dqn(benchmark::State& state, const char* algorithm, int width, int ba
                                      {"gradient_steps", std::to_string(kUpdates)},
                                      {"activation", "relu"},
                                      {"loss", "huber"},
-                                     {"total_steps", "1000000000"},
                                      {"schedule_steps", "100000"},
                                      {plain ? "n_step" : "loss", plain ? "1" : "huber"}});
   while (trainer->updates() < kUpdates) trainer->iterate();
-  const std::int64_t before = trainer->updates();
-  for (auto _ : state) trainer->iterate();
-  state.SetItemsProcessed(trainer->updates() - before);
+  time_updates(state, *trainer);
   state.SetLabel("includes 1024 environment steps per 64 updates");
 }
 
 // Two networks 64-64 tanh on 2048 rows: 15 Fisher products, the line search, 10 epochs of 16 minibatches of the critic.
 void bench_trpo(benchmark::State& state, int threads) {
   const EnvRegistry registry = builtin_environments();
-  const auto trainer = make_trainer(registry, "trpo", "CartPole-v1", threads,
+  const auto trainer = make_trainer(registry, "trpo", "CartPole-v1", Stream::cpu(threads),
                                     {{"num_envs", "16"},
                                      {"rollout_steps", "128"},
                                      {"hidden", "64,64"},
@@ -118,7 +96,6 @@ void bench_trpo(benchmark::State& state, int threads) {
                                      {"cg_tolerance", "0"},
                                      {"critic_epochs", "10"},
                                      {"critic_minibatches", "16"},
-                                     {"total_steps", "1000000000"},
                                      {"schedule_steps", "1000000000"}});
   trainer->iterate();
   for (auto _ : state) trainer->iterate();
@@ -133,7 +110,7 @@ std::string with_threads(std::string name, int threads) {
 }  // namespace
 
 void register_train_benchmarks() {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = core_count();
   benchmark::RegisterBenchmark("train/ppo/CartPole-v1/1024", bench_ppo, "CartPole-v1", 1024, cores)->UseRealTime();
   if (cores > 1) {
     benchmark::RegisterBenchmark("train/ppo/CartPole-v1/1024/threads:1", bench_ppo, "CartPole-v1", 1024, 1)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/arena.h"
 
+#include <algorithm>
+
 #include "kernels/error.h"
 
 namespace stampede {
@@ -18,7 +20,7 @@ void Arena::allocate(const std::string& what) {
     throw RuntimeError(what + " needs " + mebibytes(used_) + " on " + std::string(device_name(device_)) + " but " +
                        mebibytes(available) + " are available");
   }
-  memory_ = Buffer<std::byte>(device_, used_ + kArenaAlignment);
+  memory_ = Buffer<std::byte>(device_, std::max(used_, kArenaAlignment));  // an empty one is not measuring any more
   used_ = 0;
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/device.h"
 
-#include <unistd.h>
-
 #include "kernels/cuda_check.h"
 #include "kernels/error.h"
+#include "kernels/host_memory.h"
 
 namespace stampede {
 
@@ -70,12 +69,7 @@ std::size_t available_memory(Device device) {
   }
 #endif
   static_cast<void>(device);
-  const long pages = sysconf(_SC_AVPHYS_PAGES);
-  const long total_pages = sysconf(_SC_PHYS_PAGES);
-  const long page = sysconf(_SC_PAGESIZE);
-  // Pages of the file cache count as used there although they can be had: never report less than half of the memory.
-  const long usable = pages > total_pages / 2 ? pages : total_pages / 2;
-  return static_cast<std::size_t>(usable) * static_cast<std::size_t>(page);
+  return available_host_memory();
 }
 
 }  // namespace stampede

@@ -131,6 +131,9 @@ HD float sum_gradient_groups(const float* gradient, std::size_t stride, int grou
   return sums[0];
 }
 
+// Zero instead of a subnormal number, which a CPU would be slow with.
+HD float flush_subnormal(float x) { return x < 0x1p-126f && x > -0x1p-126f ? 0.0f : x; }
+
 // One element of the update; a no-op unless the scalars are active.
 struct ApplyUpdate {
   OptimizerKind kind;
@@ -150,13 +153,13 @@ struct ApplyUpdate {
   // The direction to descend along, after moving the moments on.
   HD float descent(const UpdateScalars& s, float gradient, int i) const {
     if (kind == OptimizerKind::kSgd) return gradient;
-    const float v = fused(s.one_minus_beta2 * gradient, gradient, s.beta2 * blocks.second_moment[i]);
+    const float v = flush_subnormal(fused(s.one_minus_beta2 * gradient, gradient, s.beta2 * blocks.second_moment[i]));
     blocks.second_moment[i] = v;
     if (kind == OptimizerKind::kRmsProp) {
       return gradient / (epsilon_inside_root ? square_root(v + s.epsilon) : square_root(v) + s.epsilon);
     }
     const float mean = blocks.first_moment[i];
-    const float m = fused(s.one_minus_beta1, gradient - mean, mean);
+    const float m = flush_subnormal(fused(s.one_minus_beta1, gradient - mean, mean));
     blocks.first_moment[i] = m;
     return m / fused(square_root(v), s.inverse_root, s.epsilon);
   }

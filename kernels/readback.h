@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/stream.h"
 #include "kernels/view.h"
@@ -15,6 +16,16 @@ namespace stampede {
 // Host memory for copies, page-locked where the device is CUDA.
 class ReadbackBytes {
  public:
+  ReadbackBytes() = default;
+  ReadbackBytes(ReadbackBytes&& other) noexcept { *this = std::move(other); }
+  // By exchange: what may still be copied into is not freed here.
+  ReadbackBytes& operator=(ReadbackBytes&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(event_, other.event_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
   // Enqueues a copy of the bytes as earlier work leaves them; later work may overwrite them. On a CPU stream the copy
   // is made at once. Replaces what was requested before. Throws RuntimeError when the copy has no room on the host.
   void request(const Stream& stream, const void* device, std::size_t bytes);

@@ -7,12 +7,24 @@
 namespace stampede {
 namespace {
 
-std::size_t reduce_chunks(std::size_t count) { return count == 0 ? 1 : (count + kReduceChunk - 1) / kReduceChunk; }
+std::size_t reduce_chunk_count(std::size_t count) { return count == 0 ? 1 : (count + kReduceChunk - 1) / kReduceChunk; }
+
+template <class Op, class Input>
+struct ReduceChunk {
+  Input input;
+  std::size_t count;
+  typename Op::Value* partials;  // [chunks]
+
+  void operator()(int chunk) const {
+    const std::size_t begin = static_cast<std::size_t>(chunk) * kReduceChunk;
+    partials[chunk] = reduce_chunk<Op>(input, begin, begin + kReduceChunk < count ? begin + kReduceChunk : count);
+  }
+};
 
 // partials[c] = the reduction of chunk c
 template <class Op, class Input>
 void reduce_chunks(const Stream& stream, Input input, std::size_t count, typename Op::Value* partials) {
-  const std::size_t chunks = reduce_chunks(count);
+  const std::size_t chunks = reduce_chunk_count(count);
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     launch_blocks(stream, static_cast<unsigned>(chunks), kReduceLanes, 0,
@@ -20,17 +32,13 @@ void reduce_chunks(const Stream& stream, Input input, std::size_t count, typenam
     return;
   }
 #endif
-#pragma omp parallel for schedule(static) num_threads(stream.threads()) if (stream.threads() > 1 && chunks > 1)
-  for (std::size_t c = 0; c < chunks; ++c) {
-    const std::size_t begin = c * kReduceChunk;
-    partials[c] = reduce_chunk<Op>(input, begin, begin + kReduceChunk < count ? begin + kReduceChunk : count);
-  }
+  for_each_index_on_cpu(stream, static_cast<int>(chunks), ReduceChunk<Op, Input>{input, count, partials}, 1);
 }
 
 template <class Op, class Input>
 void reduce(const Stream& stream, Input input, std::size_t count, typename Op::Value* scratch,
             typename Op::Value* result) {
-  const std::size_t chunks = reduce_chunks(count);
+  const std::size_t chunks = reduce_chunk_count(count);
   if (chunks == 1) return reduce_chunks<Op>(stream, input, count, result);
   reduce_chunks<Op>(stream, input, count, scratch);
   reduce<Op>(stream, Elements<typename Op::Value>{scratch}, chunks, scratch + chunks, result);
@@ -40,7 +48,7 @@ void reduce(const Stream& stream, Input input, std::size_t count, typename Op::V
 
 std::size_t reduce_scratch_size(std::size_t count) {
   std::size_t size = 0;
-  while (reduce_chunks(count) > 1) size += count = reduce_chunks(count);
+  while (reduce_chunk_count(count) > 1) size += count = reduce_chunk_count(count);
   return size;
 }
 

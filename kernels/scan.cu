@@ -7,25 +7,30 @@
 namespace stampede {
 namespace {
 
-std::size_t scan_chunks(std::size_t count) { return (count + kScanChunk - 1) / kScanChunk; }
+std::size_t scan_chunk_count(std::size_t count) { return (count + kScanChunk - 1) / kScanChunk; }
+
+template <class T>
+struct ScanChunk {
+  ScanArguments<T> scan;
+  void operator()(int chunk) const { scan_chunk(scan, static_cast<std::size_t>(chunk)); }
+};
 
 template <class T>
 void scan_chunks(const Stream& stream, const ScanArguments<T>& scan) {
-  const std::size_t chunks = scan_chunks(scan.count);
+  const std::size_t chunks = scan_chunk_count(scan.count);
 #ifdef __CUDACC__
   if (stream.is_cuda()) {
     launch_blocks(stream, static_cast<unsigned>(chunks), kScanLanes, 0, ScanChunkKernel<T>{scan});
     return;
   }
 #endif
-#pragma omp parallel for schedule(static) num_threads(stream.threads()) if (stream.threads() > 1 && chunks > 1)
-  for (std::size_t c = 0; c < chunks; ++c) scan_chunk(scan, c);
+  for_each_index_on_cpu(stream, static_cast<int>(chunks), ScanChunk<T>{scan}, 1);
 }
 
 // Scans the chunks' totals first, then every chunk from its base.
 template <class T>
 void scan(const Stream& stream, ScanKind kind, const T* in, T* out, std::size_t count, T* scratch) {
-  const std::size_t chunks = scan_chunks(count);
+  const std::size_t chunks = scan_chunk_count(count);
   if (chunks == 0) return;
   if (chunks > 1) {
     scan_chunks(stream, ScanArguments<T>{in, count, scratch, nullptr, nullptr, kind});
@@ -38,7 +43,7 @@ void scan(const Stream& stream, ScanKind kind, const T* in, T* out, std::size_t 
 
 std::size_t scan_scratch_size(std::size_t count) {
   std::size_t size = 0;
-  while (scan_chunks(count) > 1) size += count = scan_chunks(count);
+  while (scan_chunk_count(count) > 1) size += count = scan_chunk_count(count);
   return size;
 }
 

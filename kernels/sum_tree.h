@@ -56,7 +56,7 @@ class SumTree {
  private:
   SumTreeView view_;
   int max_batch_;
-  View<std::int32_t> dirty_nodes_;  // [2, min(max_batch, nodes of level 1)]: nodes to recompute on two levels
+  View<std::int32_t> dirty_nodes_;  // [2, min(max_batch, nodes of level 1) + 1]: nodes to recompute on two levels
   View<unsigned> arrived_;          // [1], of the blocks that share a refresh
   View<std::uint8_t> dirty_;        // [nodes of level 1], all 0 between calls
 };

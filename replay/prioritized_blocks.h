@@ -11,7 +11,7 @@
 namespace stampede {
 
 #ifdef STAMPEDE_BLOCK_KERNELS
-// Of a block of up to 256 threads, in every thread.
+// Of a block of a power of two of threads, up to 256; in every thread.
 template <class Op>
 DEVICE float fold_block(float value) {
   SHARED_ARRAY(float, values, kReduceLanes);

@@ -67,9 +67,7 @@ struct OpenRows {
     int s = slot;
     for (int k = 0; k <= older; ++k) {
       const std::size_t index = ring.index(s, environment);
-      const std::uint32_t flags = ring.flags(index);
-      const bool earlier_episode = (k > 0) & ((flags & kEpisodeEnd) != 0);
-      if (earlier_episode | ((flags & kValid) == 0)) return;
+      if ((ring.flags(index) & kValid) == 0) return;  // what lies before it is of an earlier episode
       if (ended | (k == n_step - 1)) open(index);
       s = s == 0 ? ring.slots() - 1 : s - 1;
     }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/buffer.h"
+#include "kernels/element_count.h"
 #include "kernels/error.h"
 
 namespace stampede {
@@ -19,9 +20,10 @@ std::size_t slot_bytes(const RingShape& shape) {
 
 TrajectoryRing::TrajectoryRing(const RingShape& shape, Arena& arena) {
   const std::int64_t rows = static_cast<std::int64_t>(shape.environments) * (static_cast<std::int64_t>(shape.rows) + 1);
-  if (shape.environments < 1 || shape.rows < 1 || rows > 0x7FFFFFFF) {
+  if (shape.environments < 1 || shape.rows < 1 || rows > kMostIndices) {
     throw UsageError("ring: " + std::to_string(shape.environments) + " environments x " + std::to_string(shape.rows) +
-                     " rows is not a ring of 1 to 2^31 transitions");
+                     " rows: neither may be below 1, nor environments x (rows + 1) above " +
+                     std::to_string(kMostIndices));
   }
   const auto total = static_cast<std::size_t>(rows);
   obs_ = arena.take<std::byte>(slot_bytes(shape) * static_cast<std::size_t>(shape.rows + 1));

@@ -42,7 +42,7 @@ struct RingView {
 // kValid) is the reset between two episodes: its observation is the true final one of the episode before it.
 class TrajectoryRing {
  public:
-  // Throws UsageError when N or T is below 1 or T * N exceeds 2^31 rows.
+  // Throws UsageError when N or T is below 1 or (T + 1) N is more than one launch can number (kMostIndices).
   TrajectoryRing(const RingShape& shape, Arena& arena);
 
   const RingShape& shape() const { return view_.shape; }

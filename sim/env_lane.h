@@ -2,7 +2,7 @@
 // One environment of a batch held in registers, for kernels that step it through many rows.
 #pragma once
 
-#include "sim/batched_env.h"
+#include "sim/env_batch.h"
 
 namespace stampede {
 

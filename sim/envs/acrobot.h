@@ -22,6 +22,7 @@
 
 #include "kernels/error.h"
 #include "sim/environment.h"
+#include "sim/reset_range.h"
 
 namespace stampede {
 
@@ -78,6 +79,8 @@ struct Acrobot {
       {.name = "reset_low", .help = "lower end of the start state", .real = &Params::reset_low, .min = -3, .max = 3},
       {.name = "reset_high", .help = "upper end of the start state", .real = &Params::reset_high, .min = -3, .max = 3},
   };
+
+  static void check(const Params& p) { check_reset_range(p.reset_low, p.reset_high); }
 
   HD static void reset(const Params& p, State& s, Rng& rng) {
     s.theta1 = rng.uniform(p.reset_low, p.reset_high);

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "sim/environment.h"
+#include "sim/reset_range.h"
 
 namespace stampede {
 
@@ -62,6 +63,8 @@ struct CartPole {
       {.name = "sutton_barto_reward", .help = "0 per step, -1 on termination", .flag = &Params::sutton_barto_reward},
       {.name = "semi_implicit", .help = "positions use new velocities", .flag = &Params::semi_implicit},
   };
+
+  static void check(const Params& p) { check_reset_range(p.reset_low, p.reset_high); }
 
   HD static void reset(const Params& p, State& s, Rng& rng) {
     s.x = rng.uniform(p.reset_low, p.reset_high);

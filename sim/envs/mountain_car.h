@@ -17,6 +17,7 @@
 #pragma once
 
 #include "sim/environment.h"
+#include "sim/reset_range.h"
 
 namespace stampede {
 
@@ -49,6 +50,8 @@ struct MountainCar {
       {.name = "reset_low", .help = "lower end of the start", .real = &Params::reset_low, .min = -1.2, .max = 0.6},
       {.name = "reset_high", .help = "upper end of the start", .real = &Params::reset_high, .min = -1.2, .max = 0.6},
   };
+
+  static void check(const Params& p) { check_reset_range(p.reset_low, p.reset_high); }
 
   HD static void reset(const Params& p, State& s, Rng& rng) {
     s.position = rng.uniform(p.reset_low, p.reset_high);

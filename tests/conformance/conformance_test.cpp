@@ -2,6 +2,7 @@
 // What every registered environment must keep to; a new one is tested by being registered.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/error.h"
@@ -193,6 +194,24 @@ TEST_P(Conformance, InjectedStateContinuesBitForBit) {
   EXPECT_GT(compared, 10);
 }
 
+// The log then knows nothing of the steps before.
+TEST_P(Conformance, AnInjectedStateBeginsAReturnOfItsOwn) {
+  EnvRun run(GetParam(), {.size = 33, .rows = 6});
+  run.reset();
+  for (int row = 0; row < 4; ++row) run.step(row);
+  run.approach_end();
+  for (int i = 0; i < 33; ++i) std::copy_n(run.record(0, i), run.words(), run.record(4, i));  // the action that ends it
+  run.step(4);
+  run.env().episodes().drain(run.stream(), nullptr);
+  run.step(5);
+  const std::vector<Episode> episodes = run.env().episodes().drain(run.stream(), nullptr);
+  EXPECT_FALSE(episodes.empty());
+  for (const Episode& episode : episodes) {
+    EXPECT_EQ(episode.row, 4u);
+    EXPECT_EQ(episode.episode_return, run.reward(4, episode.environment));
+  }
+}
+
 TEST_P(Conformance, RefusesStatesThatDoNotFit) {
   EnvRun run(GetParam(), {.size = 1, .rows = 1});
   run.reset();
@@ -210,6 +229,14 @@ TEST_P(Conformance, RefusesStatesThatDoNotFit) {
   EXPECT_THROW(set({}, 0), UsageError);
   EXPECT_THROW(set(broken, 0), UsageError);
   EXPECT_THROW(set(state, -1), UsageError);
+  const EnvRegistry registry = builtin_environments();
+  const std::vector<StateInfo>& fields = registry.find(GetParam()).state;
+  for (std::size_t k = 0; k < fields.size(); ++k) {
+    if (!fields[k].integer) continue;
+    auto between = state;
+    between[k] += 0.5;
+    EXPECT_THROW(set(between, 0), UsageError) << fields[k].name;
+  }
   if (run.spec().time_limit == kNoTimeLimit) return;
   EXPECT_THROW(set(state, run.spec().time_limit), UsageError);
 }
@@ -219,6 +246,7 @@ TEST_P(Conformance, EveryParameterIsSettableAndChecked) {
   const EnvEntry& entry = registry.find(GetParam());
   EXPECT_FALSE(entry.params.empty());
   EXPECT_THROW(entry.resolve({{"no_such_parameter", "1"}}), UsageError);
+  EnvParameters smallest, largest;
   for (const ParamInfo& info : entry.params) {
     EXPECT_NO_THROW(entry.resolve({{info.name, info.default_text}})) << info.name;  // as a run writes it down
     for (const char* bad : {"", "?", "nan", "1,2,3,4"}) {
@@ -226,10 +254,13 @@ TEST_P(Conformance, EveryParameterIsSettableAndChecked) {
       EXPECT_THROW(entry.resolve({{info.name, bad}}), UsageError) << info.name << "=" << bad;
     }
     if (info.kind != ParamInfo::Kind::kReal && info.kind != ParamInfo::Kind::kInteger) continue;
-    EXPECT_NO_THROW(entry.resolve({{info.name, std::to_string(info.max)}})) << info.name;
+    smallest.emplace_back(info.name, std::to_string(info.min));
+    largest.emplace_back(info.name, std::to_string(info.max));
     EXPECT_THROW(entry.resolve({{info.name, std::to_string(info.max + 1)}}), UsageError) << info.name;
     EXPECT_THROW(entry.resolve({{info.name, std::to_string(info.min - 1)}}), UsageError) << info.name;
   }
+  EXPECT_NO_THROW(entry.resolve(smallest));
+  EXPECT_NO_THROW(entry.resolve(largest));
 }
 
 TEST_P(Conformance, EpisodeLogMatchesTheRows) {

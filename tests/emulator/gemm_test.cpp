@@ -348,6 +348,9 @@ TEST(GradientParts, AreOneForTilesOfACpuAndAllRowsTogether) {
     next = part.end;
   }
   EXPECT_EQ(next, 257);
+  const RowPart last(0x7FFFFFFF, 128, 127);
+  EXPECT_EQ(last.begin, 0x7FFFFFFF - (1 << 24));
+  EXPECT_EQ(last.end, 0x7FFFFFFF);
 }
 
 TEST(GemmBlocks, TransposePadsWithZeros) {

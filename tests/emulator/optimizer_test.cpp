@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -128,6 +129,27 @@ TEST(OptimizerBlocks, SameBitsAsTheCpuUpdate) {
   }
 }
 
+// Elements without gradients: their moments decay below the normal numbers, which both devices take for zero.
+TEST(OptimizerBlocks, VanishingMomentsHaveTheSameBitsToo) {
+  for (const Update& update : all_updates()) {
+    Learner cpu(16), cuda(16);
+    for (Learner* const learner : {&cpu, &cuda}) {
+      std::fill_n(learner->gradients.data(), 16 * kMaxGradientGroups, 0.0f);
+      for (int i = 0; i < 16; ++i) {
+        learner->parameters.data()[i] = 0.0f;
+        learner->first.data()[i] = (i % 2 == 0 ? 1.0f : -1.0f) * (1.0f + 0.1f * static_cast<float>(i)) * 0x1p-126f;
+        learner->second.data()[i] = (1.0f + 0.0005f * static_cast<float>(i)) * 0x1p-126f;
+      }
+    }
+    for (int step = 0; step < 12; ++step) {
+      cpu_step(cpu, update);
+      emulated_step(cuda, update, {});
+      expect_same(cpu, cuda, "step " + std::to_string(step));
+    }
+    for (const float moment : cuda.first.values()) EXPECT_NE(std::fpclassify(moment), FP_SUBNORMAL);
+  }
+}
+
 // Chunk sums beyond what the block holds at once, in ascending order: the largest comes last but one.
 TEST(OptimizerBlocks, NormOfManyChunks) {
   for (const std::size_t chunks : {1ul, 31ul, 128ul, 129ul, 257ul}) {
@@ -190,6 +212,8 @@ TEST(OptimizerBlocks, StoppedOrFailedLearnerIsLeftAlone) {
     EXPECT_TRUE(same_bits(learner.first.values(), untouched.first.values()));
     EXPECT_TRUE(same_bits(learner.second.values(), untouched.second.values()));
     EXPECT_EQ(learner.state.step, 0);
+    EXPECT_EQ(learner.state.failed, failed ? 1 : 0) << "what nobody measured is no failure";
+    EXPECT_EQ(learner.state.gradient_norm, 0.0f);
   }
 }
 

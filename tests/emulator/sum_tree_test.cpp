@@ -173,7 +173,7 @@ TEST(SumTreeKernels, SameBitsOnCpuAndCuda) {
   }
 }
 
-// A million leaves have four levels; the last block of the second climbs the rest.
+// Four levels; the last block of the second launch climbs the upper two.
 TEST(SumTreeKernels, LargeTreesAreRefreshedInTwoLaunches) {
   const int size = 1 << 17;  // level 2 has 128 nodes, too many for one block
   const std::vector<float> leaves = mixed_leaves(size, 9);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Only kernels/ launches CUDA kernels.
+# Only kernels/launch.h launches CUDA kernels.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-verdict "kernel launches outside kernels/" \
-  "$(list_cpp | grep -vE '^kernels/' | xargs -r grep -n '<<<')"
+verdict "kernel launches outside kernels/launch.h" \
+  "$(list_cpp | grep -vE '^kernels/launch\.h$' | xargs -r grep -n '<<<')"

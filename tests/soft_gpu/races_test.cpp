@@ -59,6 +59,26 @@ TEST_P(RacesTest, ThreadsMayWriteTheSameValueButNotDifferentOnes) {
   rig_.expect_fault(Kind::kGlobalRace, "another value", kernel_text(1, "st.global.u32 [%rd1], %r1;"), 1, 2, {a});
 }
 
+// A word has one note of its last reader: that there were others must not be lost.
+TEST_P(RacesTest, AWriterThatReadLastDoesNotHideOtherReaders) {
+  const std::string one_writes = "\n@%p1 bra $L_end;\n";
+  const std::string thread = "setp.ne.s32 %p1, %r1, 63;" + one_writes, block = "setp.ne.s32 %p1, %r2, 1;" + one_writes;
+  const std::string read = "st.shared.u32 [s], %r2;\n" + kBarrier + "ld.shared.u32 %r9, [s];\n";
+  const std::string write = thread + "st.shared.u32 [s], %r1;\n$L_end:\n";
+  rig_.run(kernel_text(0, read + kBarrier + write, kShared), 1, 64, {});
+  rig_.expect_fault(Kind::kSharedRace, "without a barrier", kernel_text(0, read + write, kShared), 1, 64, {});
+  // A barrier of the writer's warp, after which it alone reads, orders its lanes but not the other warp.
+  const std::string again = read + "bar.warp.sync -1;\n" + thread + "ld.shared.u32 %r9, [s];\n";
+  const std::string late = again + "st.shared.u32 [s], %r1;\n$L_end:\n";
+  rig_.run(kernel_text(0, late, kShared), 1, 32, {});
+  rig_.expect_fault(Kind::kSharedRace, "without a barrier", kernel_text(0, late, kShared), 1, 64, {});
+  const std::uint64_t a = words(1);
+  const std::string load = "ld.global.u32 %r9, [%rd1];\n", store = "st.global.u32 [%rd1], %r1;\n$L_end:\n";
+  rig_.run(kernel_text(1, load + kBarrier + thread + store), 1, 64, {a});
+  rig_.expect_fault(Kind::kGlobalRace, "nothing orders them", kernel_text(1, load + thread + store), 1, 64, {a});
+  rig_.expect_fault(Kind::kGlobalRace, "nothing orders them", kernel_text(1, load + block + store), 2, 1, {a});
+}
+
 // Warps 0 and 1 meet at a barrier of their own; warp 2 only at the last one.
 TEST_P(RacesTest, ABarrierOrdersOnlyTheWarpsThatMeetThere) {
   const std::string some = "mov.u32 %r20, 64;\nsetp.gt.u32 %p1, %r1, 63;\n@%p1 bra $L_third;\nbar.sync 1, %r20;\n" +

@@ -30,5 +30,20 @@ TEST(EpisodeRecorder, HandsOverTheLatestOfManyEpisodes) {
   }
 }
 
+TEST(EpisodeRecorder, ForgetsWhatItHandedOver) {
+  Arena arena{Device{}};
+  EpisodeRecorder measured(2, arena);
+  arena.allocate("test");
+  EpisodeRecorder recorder(2, arena);
+  for (std::uint64_t row = 0; row < 3; ++row) {
+    recorder.view().append({row, 1, 7, 2.5f});
+    std::int64_t finished = 0;
+    const std::vector<Episode> taken = recorder.drain(Stream::cpu(), &finished);
+    EXPECT_EQ(finished, 1);
+    ASSERT_EQ(taken.size(), 1u);
+    EXPECT_EQ(taken[0].row, row);
+  }
+}
+
 }  // namespace
 }  // namespace stampede

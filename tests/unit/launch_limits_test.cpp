@@ -18,7 +18,9 @@ TEST(DeviceLimits, LeaveRoomForABlocksStaticMemory) {
 }
 
 TEST(ElementCount, RefusesWhatAnIndexCannotHold) {
-  EXPECT_EQ(element_count(1 << 20, 2032), (1 << 20) * 2032);
+  EXPECT_EQ(element_count(1 << 20, 2047), (1 << 20) * 2047);
+  EXPECT_EQ(element_count(0x7FFFFFFF - 1024, 1), 0x7FFFFFFF - 1024);
+  EXPECT_THROW(element_count(0x7FFFFFFF - 1023, 1), RuntimeError);
   EXPECT_THROW(element_count(1 << 20, 2048), RuntimeError);
   EXPECT_THROW(element_count(1 << 20, 1 << 16), RuntimeError);
 }

@@ -29,6 +29,9 @@ TEST(NearestMatch, FindsTheFirstOfTheNearest) {
   EXPECT_EQ(nearest_match("Pend", kNames), "Pendulum-v1");
   EXPECT_EQ(nearest_match("Breakout", kNames), std::nullopt);
   EXPECT_EQ(nearest_match("", kNames), std::nullopt);
+  EXPECT_EQ(nearest_match("Ta", kNames), std::nullopt);  // too little to be a beginning
+  constexpr std::string_view kShort[] = {"cd"};
+  EXPECT_EQ(nearest_match("ab", kShort), std::nullopt);  // two edits, but nothing in common
 }
 
 TEST(NearestMatch, MessageListsWhatIsKnown) {

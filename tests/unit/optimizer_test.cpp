@@ -150,6 +150,16 @@ TEST(Optimizer, NormIsReportedBeforeClippingAndClipped) {
   EXPECT_FLOAT_EQ(small.parameters.data()[0], -0.01f);
 }
 
+// As torch.nn.utils.clip_grad_norm_: by max_norm / (norm + 1e-6).
+TEST(Optimizer, ClippingATinyNormAddsAMillionthToIt) {
+  OptimizerConfig config;
+  config.kind = OptimizerKind::kSgd;
+  config.max_norm = 1e-6f;
+  Learner learner(16, 1, 0.0f);
+  learner.step_with(0.75e-6f, config, 1.0f);  // a norm of 3e-6
+  EXPECT_NEAR(learner.parameters.data()[0] * 1e6f, -0.75 / 4, 1e-5);
+}
+
 TEST(Optimizer, ValueClipBoundsEveryElement) {
   OptimizerConfig config;
   config.kind = OptimizerKind::kSgd;

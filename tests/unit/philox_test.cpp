@@ -41,10 +41,14 @@ TEST(Philox, RngDrawsBlockAfterBlock) {
 TEST(Philox, StreamsDoNotOverlap) {
   std::set<std::array<std::uint32_t, 4>> seen;
   int drawn = 0;
-  for (int purpose = 1; purpose <= 7; ++purpose) {
+  for (const Purpose purpose :
+       {Purpose::kEnvironmentReset, Purpose::kEnvironmentStep, Purpose::kAction, Purpose::kExploration,
+        Purpose::kReplaySample, Purpose::kPermutation, Purpose::kInitialization, Purpose::kTargetAction,
+        Purpose::kPolicyAction, Purpose::kExplorationNoise, Purpose::kStateNoise, Purpose::kWorkerSeed,
+        Purpose::kFinalEpsilon, Purpose::kParameterNoise, Purpose::kParameterDropout, Purpose::kPlanning}) {
     for (const std::uint64_t row : {0ull, 1ull, 0xffffffffull, 0x100000000ull, (1ull << 56) - 1}) {
       for (const std::uint64_t seed : {0ull, 1ull, 1ull << 32}) {
-        const RandomKey key{seed, row, static_cast<Purpose>(purpose)};
+        const RandomKey key{seed, row, purpose};
         for (std::uint32_t index = 0; index < 5; ++index) {
           for (std::uint32_t draw = 0; draw < 3; ++draw, ++drawn) seen.insert(words(key.block(index, draw)));
         }

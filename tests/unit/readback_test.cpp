@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
 
 #include "kernels/buffer.h"
@@ -37,6 +38,21 @@ TEST(Readback, GrowsAndShrinks) {
     if (size == 0) continue;
     EXPECT_EQ(values[size - 1], static_cast<std::int32_t>(size) - 1);
   }
+}
+
+TEST(Readback, MovesWithWhatItHolds) {
+  const Stream stream = Stream::cpu();
+  const Buffer<float> buffer(Device{}, 3);
+  buffer.data()[1] = 5.0f;
+  Readback<float> first, second;
+  first.request(stream, buffer.view());
+  second = std::move(first);
+  ASSERT_EQ(second.wait(stream).size(), 3u);
+  EXPECT_EQ(second.wait(stream)[1], 5.0f);
+  first = Readback<float>();
+  EXPECT_EQ(first.wait(stream).size(), 0u);
+  first.request(stream, buffer.view());
+  EXPECT_EQ(first.wait(stream)[1], 5.0f);
 }
 
 TEST(HostWaits, CountCopiesAndSynchronisationOfAllCopiesOfAStream) {

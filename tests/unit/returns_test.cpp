@@ -177,6 +177,25 @@ TEST(Vtrace, OnPolicyIsGeneralisedAdvantageEstimation) {
   }
 }
 
+// Half the rewards, and with temperature 0.2 the entropy of log pi = -0.5 everywhere: 0.1 on top of each.
+TEST(Vtrace, RewardScaleAndTemperatureMakeTheRewards) {
+  HandRing plain(shape_of(1)), scaled(shape_of(1));
+  std::vector<HandRow> rows = kTrajectory;
+  scaled.write_column(0, rows);
+  for (HandRow& row : rows) row.reward = 0.5f * row.reward + 0.1f;
+  plain.write_column(0, rows);
+  for (int t = 0; t < kRows; ++t) scaled.extra(t, 0)[RolloutExtra::kLogProb] = -0.5f;
+  const float scale = 0.5f;
+  VtraceConfig config{.gamma = kGamma, .lambda = 0.8f};
+  compute_vtrace(Stream::cpu(), plain.view(), config, kRatios.data(), nullptr);
+  config.temperature = 0.2f;
+  compute_vtrace(Stream::cpu(), scaled.view(), config, kRatios.data(), &scale);
+  for (const int field : {RolloutExtra::kReturn, RolloutExtra::kAdvantage}) {
+    const std::vector<float> expected = plain.column(0, field);
+    expect_near(scaled.column(0, field), std::vector<double>(expected.begin(), expected.end()));
+  }
+}
+
 // A policy that would never take these actions learns nothing from them.
 TEST(Vtrace, ActionsOfRatioZeroLeaveTheValue) {
   const Vtrace never = vtrace({.gamma = kGamma, .weighted = true}, std::vector<float>(kRows, 0.0f));

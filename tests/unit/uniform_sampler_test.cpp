@@ -2,12 +2,15 @@
 // Sampling from rings that an environment has filled: whole transitions only, each as likely as the next.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
 #include <vector>
 
+#include "replay/transitions.h"
 #include "replay/uniform_sampler.h"
+#include "tests/unit/ring_rows.h"
 #include "tests/unit/toy_environments.h"
 
 namespace stampede {
@@ -103,6 +106,54 @@ TEST(UniformSampler, TheLastResortIsATransitionToo) {
       }
     }
   }
+}
+
+// Two of 65 rows have n rows behind them, so that most samples run out of draws.
+TEST(UniformSampler, TheLastResortMovesBackUntilNRowsFollow) {
+  constexpr int kNStep = 64, kRows = kNStep + 1;
+  for (const int reset_row : {-1, 0, 1}) {
+    HandRing hand({1, kRows, 1, ObsType::kFloat32, RecordLayout::for_action_size(1), 0});
+    for (int row = 0; row < kRows; ++row) {
+      const std::uint32_t end = row == reset_row - 1 ? kTerminated : 0;
+      hand.write(row, 0, {0.0f, row == reset_row ? 0 : kValid | end});
+    }
+    hand.ring().advance(kRows);
+    const UniformSampler sampler{hand.view(), sample_window(hand.ring()), {3, 7, Purpose::kReplaySample}, kNStep};
+    for (int sample = 0; sample < 257; ++sample) {
+      const int slot = sampler(sample).slot;
+      ASSERT_TRUE(slot < 2 && slot != reset_row) << "row " << slot << " with a reset in row " << reset_row;
+    }
+  }
+}
+
+// Whole batches and parts of them, in which rejected draws are repeated later than the others are made.
+TEST(Transitions, AreTheSamplersOwnInAnyPieces) {
+  constexpr int kBatch = 1100;
+  constexpr float kGamma = 0.9f;
+  const ClockRing clock(3, 12, 40);
+  const UniformSampler sampler = clock.sampler(3, 5);
+  Arena arena{Device{}};
+  Transitions::take(kBatch, arena);
+  Transitions::take(kBatch, arena);
+  arena.allocate("test");
+  const Transitions whole = Transitions::take(kBatch, arena), pieces = Transitions::take(kBatch, arena);
+  sample_transitions(Stream::cpu(2), sampler, kGamma, 0, kBatch, whole);
+  for (int begin = 0; begin < kBatch; begin += 100) {
+    sample_transitions(Stream::cpu(), sampler, kGamma, begin, 100, pieces.from(begin));
+  }
+  for (int k = 0; k < kBatch; ++k) {
+    const SampledRow row = sampler(k);
+    const NStepTarget target = fold_n_step(clock.ring().view(), row.slot, row.environment, 3, kGamma);
+    for (const Transitions* const transitions : {&whole, &pieces}) {
+      ASSERT_EQ(transitions->indices[k], row.slot * 3 + row.environment) << k;
+      ASSERT_EQ(transitions->next_indices[k], target.bootstrap_slot * 3 + row.environment) << k;
+      ASSERT_EQ(transitions->rewards[k], target.reward) << k;
+      ASSERT_EQ(transitions->discounts[k], target.discount) << k;
+    }
+  }
+  std::fill_n(pieces.rewards, kBatch, -1.0f);
+  fold_transitions(Stream::cpu(2), clock.ring().view(), 3, kGamma, kBatch, pieces);
+  for (int k = 0; k < kBatch; ++k) ASSERT_EQ(pieces.rewards[k], whole.rewards[k]) << k;
 }
 
 TEST(UniformSampler, NeverReachesBeyondTheHead) {
