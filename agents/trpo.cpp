@@ -148,7 +148,7 @@ void Trpo::update_critic(const Stream& stream, const RingView& ring, const Minib
       accumulate_critic_tile(serial, first, std::min(critic_tile_rows_, end - first), group, scratch);
     }
   });
-  add_critic_metrics(stream, critic_groups_.data, groups, critic_totals_.data);
+  add_group_metrics(stream, critic_groups_.data, groups, TrpoCriticMetrics::kSize, critic_totals_.data);
   critic_.update(stream, groups, learning_rate);
 }
 
