@@ -14,9 +14,4 @@ void check_tabular(const EnvRegistry& registry, const EnvEntry& entry);
 // For an entry with transitions. Throws UsageError for bad parameters.
 TransitionTable transition_table(const EnvEntry& entry, const EnvParameters& parameters);
 
-// Steps after which an evaluation ends an episode.
-inline int evaluation_horizon(const EnvSpec& spec) {
-  return spec.time_limit == kNoTimeLimit ? kEvaluationStepCap : spec.time_limit;
-}
-
 }  // namespace stampede
