@@ -9,6 +9,7 @@
 #include "kernels/error.h"
 #include "train/collecting_trainer.h"
 #include "train/env_blocks.h"
+#include "train/evaluator.h"
 #include "train/feature_keys.h"
 #include "train/transition_model.h"
 

@@ -4,7 +4,6 @@
 
 #include "agents/tabular/transition_table.h"
 #include "sim/registry.h"
-#include "train/evaluator.h"
 
 namespace stampede {
 
