@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every key of an algorithm reaches what it says: parameters come out otherwise when it is set otherwise. And schedules
+// Keys of every program reach what they say: parameters come out otherwise when one is set otherwise. And schedules
 // stand where the first rollout begins.
 #include <gtest/gtest.h>
 
