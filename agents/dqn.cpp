@@ -50,12 +50,7 @@ NetworkSpec Dqn::network_spec(const DqnConfig& config, const Space& observation,
 }
 
 void Dqn::check(const DqnConfig& config, const RingShape& shape) {
-  const std::int64_t capacity = static_cast<std::int64_t>(shape.rows) * shape.environments;
-  if (config.batch_size < 1 || config.batch_size > capacity) {
-    throw UsageError("batch_size: a batch of " + std::to_string(config.batch_size) + " is larger than the ring of " +
-                     std::to_string(capacity) + " transitions");
-  }
-  check_n_step(shape, config.n_step);
+  check_batch(shape, config.batch_size, config.n_step);
   check_distribution(config);
   FinalEpsilons::check(config.epsilon_ends, config.epsilon_shares);
   if (config.prioritized) PrioritizedSampler::check(config.priority);

@@ -18,7 +18,7 @@ void action_values(const Stream& stream, const ValueHeads& heads, const float* o
                    float* q, int stride);
 
 // Soft returns of several steps: every state between the first and the one that bootstraps adds the temperature times
-// the entropy of the policy there (Haarnoja et al. 2017, equation 1), which is measured when the state is acted in.
+// the entropy of the policy there (Haarnoja et al. 2017, equation 4), which is measured when the state is acted in.
 //
 // Entropies of Boltzmann policies over q [rows, stride] to entropies [N], from `begin` on. Stream-ordered.
 void measure_entropies(const Stream& stream, const float* q, int stride, int actions, float temperature, int begin,

@@ -15,6 +15,16 @@ struct Minibatch {
   int begin, size;
 };
 
+// Minibatch `number` of the `count` that all rows of a rollout are cut into, as equal as whole rows allow.
+inline Minibatch cut_minibatch(const Permutation& permutation, std::int64_t rows, int number, int count) {
+  const auto begin = static_cast<int>(number * rows / count);
+  return {permutation, begin, static_cast<int>((number + 1) * rows / count) - begin};
+}
+// Rows of the largest of them.
+inline int largest_minibatch(std::int64_t rows, int count) { return static_cast<int>((rows + count - 1) / count); }
+// Throws UsageError, which names `key`, for more minibatches than rows, or none.
+void check_minibatches(const char* key, int count, std::int64_t rows);
+
 // Rows per round of prefetching.
 #ifdef __CUDA_ARCH__
 inline constexpr int kGatherRound = 1;

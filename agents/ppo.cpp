@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/ppo.h"
 
-#include <string>
 #include <utility>
 
 #include "kernels/error.h"
@@ -11,10 +10,6 @@ namespace {
 
 std::int64_t rollout_rows(const RingShape& shape) { return static_cast<std::int64_t>(shape.rows) * shape.environments; }
 
-int largest_minibatch(const PpoConfig& config, const RingShape& shape) {
-  return static_cast<int>((rollout_rows(shape) + config.minibatches - 1) / config.minibatches);
-}
-
 bool needs_ratios(const PpoConfig& config) {
   return config.objective == PpoObjective::kKlPenalty || config.estimator == AdvantageEstimator::kVtrace;
 }
@@ -22,10 +17,7 @@ bool needs_ratios(const PpoConfig& config) {
 }  // namespace
 
 void Ppo::check(const PpoConfig& config, std::int64_t rollout_rows) {
-  if (config.minibatches < 1 || config.minibatches > rollout_rows) {
-    throw UsageError("minibatches: " + std::to_string(config.minibatches) + " minibatches cannot be cut from " +
-                     std::to_string(rollout_rows) + " rows (num_envs x rollout_steps)");
-  }
+  check_minibatches("minibatches", config.minibatches, rollout_rows);
   if (config.epochs < 1) throw UsageError("epochs: needs at least 1");
 }
 
@@ -34,10 +26,11 @@ Ppo::Ppo(const PpoConfig& config, const Space& action, std::shared_ptr<const Net
     : config_(config),
       seed_(seed),
       rows_(rollout_rows(shape)),
-      agent_(config.actor_critic, action, std::move(network),
-             {shape, workers, act_rows, largest_minibatch(config, shape), config.epochs * config.minibatches}, seed,
-             stream, arena),
-      batch_(RolloutBatch::take(shape, action, largest_minibatch(config, shape), arena)),
+      agent_(
+          config.actor_critic, action, std::move(network),
+          {shape, workers, act_rows, largest_minibatch(rows_, config.minibatches), config.epochs * config.minibatches},
+          seed, stream, arena),
+      batch_(RolloutBatch::take(shape, action, largest_minibatch(rows_, config.minibatches), arena)),
       moment_parts_(arena.take<MomentPart>(kMomentParts)),
       moments_(arena.take<MinibatchMoments>(1)),
       kl_weight_(arena.take<float>(1)),
@@ -101,13 +94,13 @@ void Ppo::update_epoch(const Stream& stream, const RingView& ring, const PpoSche
   for (int m = 0; m < config_.minibatches; ++m) {
     // On CUDA the remaining updates are enqueued as no-ops; a CPU can see the flag and save the work.
     if (!stream.is_cuda() && agent_.network().state()->stop) return;
-    const auto begin = static_cast<int>(m * rows_ / config_.minibatches);
-    const int size = static_cast<int>((m + 1) * rows_ / config_.minibatches) - begin;
-    gather_minibatch(stream, ring, agent_.action(), {permutation, begin, size}, batch_);
-    measure_minibatch(stream, batch_, size, config_.scaling, moment_parts_.data, moments_.data);
-    const int groups = agent_.accumulate(stream, batch_.obs, size, [&](const Stream& serial, const PolicyTile& tile) {
-      ppo_tile_loss(serial, loss, agent_.layout(), batch_, moments_.data, tile);
-    });
+    const Minibatch minibatch = cut_minibatch(permutation, rows_, m, config_.minibatches);
+    gather_minibatch(stream, ring, agent_.action(), minibatch, batch_);
+    measure_minibatch(stream, batch_, minibatch.size, config_.scaling, moment_parts_.data, moments_.data);
+    const int groups =
+        agent_.accumulate(stream, batch_.obs, minibatch.size, [&](const Stream& serial, const PolicyTile& tile) {
+          ppo_tile_loss(serial, loss, agent_.layout(), batch_, moments_.data, tile);
+        });
     agent_.update(stream, groups, config_.target_kl, schedule.learning_rate);
   }
 }

@@ -2,7 +2,6 @@
 #include "agents/pqn.h"
 
 #include <algorithm>
-#include <string>
 
 #include "agents/row_metrics.h"
 #include "kernels/buffer.h"
@@ -12,9 +11,9 @@
 namespace stampede {
 namespace {
 
-int largest_minibatch(const PqnConfig& config, const RingShape& shape) {
-  const std::int64_t rows = static_cast<std::int64_t>(shape.rows) * shape.environments;
-  return static_cast<int>((rows + config.minibatches - 1) / config.minibatches);
+// Of the largest one.
+int minibatch_rows(const PqnConfig& config, const RingShape& shape) {
+  return largest_minibatch(static_cast<std::int64_t>(shape.rows) * shape.environments, config.minibatches);
 }
 
 }  // namespace
@@ -26,10 +25,7 @@ NetworkSpec Pqn::network_spec(const PqnConfig& config, const Space& observation,
 }
 
 void Pqn::check(const PqnConfig& config, std::int64_t rollout_rows) {
-  if (config.minibatches < 1 || config.minibatches > rollout_rows) {
-    throw UsageError("minibatches: " + std::to_string(config.minibatches) + " minibatches cannot be cut from " +
-                     std::to_string(rollout_rows) + " rows (num_envs x rollout_steps)");
-  }
+  check_minibatches("minibatches", config.minibatches, rollout_rows);
   if (config.epochs < 1) throw UsageError("epochs: needs at least 1");
   FinalEpsilons::check(config.epsilon_ends, config.epsilon_shares);
 }
@@ -40,8 +36,8 @@ Pqn::Pqn(const PqnConfig& config, const Space& action, std::shared_ptr<const Net
       action_(action),
       shape_(shape),
       seed_(seed),
-      max_groups_(gradient_groups(stream, *network, largest_minibatch(config, shape))),
-      tile_rows_(tile_rows(stream, *network, largest_minibatch(config, shape))),
+      max_groups_(gradient_groups(stream, *network, minibatch_rows(config, shape))),
+      tile_rows_(tile_rows(stream, *network, minibatch_rows(config, shape))),
       network_(std::move(network), config.optimizer, max_groups_, arena),
       identity_(false, shape, arena),
       final_epsilons_(config.epsilon_ends, config.epsilon_shares, shape.environments, arena) {
@@ -50,7 +46,7 @@ Pqn::Pqn(const PqnConfig& config, const Space& action, std::shared_ptr<const Net
     act_scratch_.push_back(take_scratch(act_rows, false, arena));
     learn_scratch_.push_back(take_scratch(tile_rows_, true, arena));
   }
-  const int rows = largest_minibatch(config, shape);
+  const int rows = minibatch_rows(config, shape);
   batch_ = QBatch::take(shape, rows, arena);
   valid_rows_ = arena.take<std::int32_t>(1);
   count_scratch_ = arena.take<std::int32_t>(reduce_scratch_size(static_cast<std::size_t>(rows)));
@@ -106,9 +102,7 @@ void Pqn::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t 
   for (int epoch = 0; epoch < config_.epochs; ++epoch) {
     const Permutation permutation({seed_, update, Purpose::kPermutation}, static_cast<std::uint32_t>(rows));
     for (int m = 0; m < config_.minibatches; ++m) {
-      const auto begin = static_cast<int>(m * rows / config_.minibatches);
-      const auto end = static_cast<int>((m + 1) * rows / config_.minibatches);
-      update_minibatch(stream, view, {permutation, begin, end - begin}, learning_rate);
+      update_minibatch(stream, view, cut_minibatch(permutation, rows, m, config_.minibatches), learning_rate);
       update_target(stream, ++update);
     }
   }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/replay_batch.h"
 
-#include <string>
-
-#include "kernels/error.h"
 #include "kernels/launch.h"
 
 namespace stampede {
@@ -40,15 +37,6 @@ void gather_state_actions(const Stream& stream, const RingView& ring, const std:
 void gather_states(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,
                    const CriticRows& out) {
   for_each_index(stream, rows, GatherOp{ring, indices, out, false});
-}
-
-void check_batch(const RingShape& shape, int batch_size, int n_step) {
-  const std::int64_t capacity = static_cast<std::int64_t>(shape.rows) * shape.environments;
-  if (batch_size < 1 || batch_size > capacity) {
-    throw UsageError("batch_size: a batch of " + std::to_string(batch_size) + " is larger than the ring of " +
-                     std::to_string(capacity) + " transitions");
-  }
-  check_n_step(shape, n_step);
 }
 
 }  // namespace stampede

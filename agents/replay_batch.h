@@ -23,7 +23,4 @@ void gather_state_actions(const Stream& stream, const RingView& ring, const std:
 void gather_states(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,
                    const CriticRows& out);
 
-// Throws UsageError when a batch is larger than the ring, or the ring too short for n-step transitions.
-void check_batch(const RingShape& shape, int batch_size, int n_step);
-
 }  // namespace stampede

@@ -11,8 +11,6 @@
 
 namespace stampede {
 
-// A minibatch's rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
-
 // The continuous action of one row.
 struct RawAction {
   const float* first;
@@ -20,6 +18,7 @@ struct RawAction {
   HD float operator[](int j) const { return first[j * stride]; }
 };
 
+// Rows side by side: random reads of the ring happen once, with prefetching, and the loss vectorises.
 struct RolloutBatch {
   std::uint32_t* obs = nullptr;    // [M, D], as in the ring
   std::int32_t* action = nullptr;  // [M], discrete

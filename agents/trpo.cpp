@@ -2,7 +2,6 @@
 #include "agents/trpo.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "agents/row_metrics.h"
@@ -37,11 +36,7 @@ void Trpo::check(const TrpoConfig& config, std::int64_t rollout_rows) {
   if (config.actor_critic.continuous != ContinuousPolicy::kGaussian) {
     throw UsageError("distribution: trpo knows the Fisher matrix of gaussian alone");
   }
-  if (config.critic_minibatches < 1 || config.critic_minibatches > rollout_rows) {
-    throw UsageError("critic_minibatches: " + std::to_string(config.critic_minibatches) +
-                     " minibatches cannot be cut from " + std::to_string(rollout_rows) +
-                     " rows (num_envs x rollout_steps)");
-  }
+  check_minibatches("critic_minibatches", config.critic_minibatches, rollout_rows);
   if (config.critic_epochs < 1) throw UsageError("critic_epochs: needs at least 1");
 }
 
@@ -65,7 +60,7 @@ Trpo::Trpo(const TrpoConfig& config, const Space& action, Networks networks, con
     : config_(config),
       seed_(seed),
       rows_(ring_rows(shape)),
-      critic_rows_((rows_ + config.critic_minibatches - 1) / config.critic_minibatches),
+      critic_rows_(largest_minibatch(rows_, config.critic_minibatches)),
       agent_(config.actor_critic, action, std::move(networks.both), {shape, workers, act_rows, 1}, seed, stream, arena),
       region_(config.trust_region, action, std::move(networks.policy), rows_, stream, arena),
       critic_(networks.critic, config.actor_critic.optimizer, gradient_groups(stream, *networks.critic, critic_rows_),
@@ -123,15 +118,12 @@ void Trpo::copy_policy(const Stream& stream, bool into_region) const {
 
 void Trpo::fit_critic(const Stream& stream, const RingView& ring, const TrpoSchedule& schedule) {
   critic_.refresh(stream);
-  const std::int64_t rows = rows_, minibatches = config_.critic_minibatches;
   for (int epoch = 0; epoch < config_.critic_epochs; ++epoch) {
     const std::uint64_t pass =
         schedule.iteration * static_cast<std::uint64_t>(config_.critic_epochs) + static_cast<std::uint64_t>(epoch);
     const Permutation order({seed_, pass, Purpose::kPermutation}, static_cast<std::uint32_t>(rows_));
-    for (std::int64_t m = 0; m < minibatches; ++m) {
-      const auto begin = static_cast<int>(m * rows / minibatches);
-      const auto end = static_cast<int>((m + 1) * rows / minibatches);
-      update_critic(stream, ring, {order, begin, end - begin}, schedule.learning_rate);
+    for (int m = 0; m < config_.critic_minibatches; ++m) {
+      update_critic(stream, ring, cut_minibatch(order, rows_, m, config_.critic_minibatches), schedule.learning_rate);
     }
   }
 }
@@ -148,7 +140,7 @@ void Trpo::update_critic(const Stream& stream, const RingView& ring, const Minib
       accumulate_critic_tile(serial, first, std::min(critic_tile_rows_, end - first), group, scratch);
     }
   });
-  add_critic_metrics(stream, critic_groups_.data, groups, critic_totals_.data);
+  add_group_metrics(stream, critic_groups_.data, groups, TrpoCriticMetrics::kSize, critic_totals_.data);
   critic_.update(stream, groups, learning_rate);
 }
 

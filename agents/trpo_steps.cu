@@ -23,19 +23,6 @@ struct TrpoCriticLossOp {
   }
 };
 
-struct AddCriticMetricsOp {
-  double* groups;
-  int count;
-  double* totals;
-
-  HD void operator()(int k) const {
-    for (int g = 0; g < count; ++g) {
-      totals[k] += groups[g * TrpoCriticMetrics::kSize + k];
-      groups[g * TrpoCriticMetrics::kSize + k] = 0.0;
-    }
-  }
-};
-
 }  // namespace
 
 void critic_tile_loss(const Stream& stream, const RolloutBatch& batch, const MinibatchMoments* moments, float weight,
@@ -43,10 +30,6 @@ void critic_tile_loss(const Stream& stream, const RolloutBatch& batch, const Min
   fill_zero(stream, tile.d_outputs,
             static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.stride) * sizeof(float));
   for_each_index(stream, tile.rows, TrpoCriticLossOp{batch, moments, weight, tile});
-}
-
-void add_critic_metrics(const Stream& stream, double* groups, int count, double* totals) {
-  for_each_index(stream, TrpoCriticMetrics::kSize, AddCriticMetricsOp{groups, count, totals});
 }
 
 }  // namespace stampede

@@ -24,7 +24,4 @@ struct TrpoCriticTile {
 void critic_tile_loss(const Stream& stream, const RolloutBatch& batch, const MinibatchMoments* moments, float weight,
                       const TrpoCriticTile& tile);
 
-// Adds the groups [groups, TrpoCriticMetrics::kSize] to the totals and clears them.
-void add_critic_metrics(const Stream& stream, double* groups, int count, double* totals);
-
 }  // namespace stampede

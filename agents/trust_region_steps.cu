@@ -30,15 +30,6 @@ struct RowAccess {
   }
 };
 
-HD void add_target_metrics(const PolicySample& s, float* metrics) {
-  const float error = s.target - s.old_value;
-  metrics[PolicyRowMetrics::kCount] = 1.0f;
-  metrics[PolicyRowMetrics::kTarget] = s.target;
-  metrics[PolicyRowMetrics::kTargetSquared] = s.target * s.target;
-  metrics[PolicyRowMetrics::kResidual] = error;
-  metrics[PolicyRowMetrics::kResidualSquared] = error * error;
-}
-
 struct CategoricalGradientOp {
   RowAccess access;
   RatioLoss loss;
@@ -54,7 +45,7 @@ struct CategoricalGradientOp {
     const float weight = access.valid(r) ? access.rows.moments->divisor : 0.0f;
     categorical_policy_gradient(loss, sample, logits, n, access.rows.batch.action[access.tile.begin + r], weight,
                                 access.d_output(r), metrics);
-    add_target_metrics(sample, metrics);
+    measure_target(sample, metrics);
     access.store_metrics(r, metrics);
   }
 };
@@ -70,7 +61,7 @@ struct GaussianGradientOp {
     const float weight = access.valid(r) ? access.rows.moments->divisor : 0.0f;
     gaussian_policy_gradient(loss, sample, access.rows.outputs + access.row(r), access.rows.log_sigma, access.action(r),
                              n, weight, access.d_output(r), access.tile.d_log_sigma + r * 16, metrics);
-    add_target_metrics(sample, metrics);
+    measure_target(sample, metrics);
     access.store_metrics(r, metrics);
   }
 };

@@ -29,12 +29,11 @@ std::size_t assigned_name_size(std::string_view word) {
   return std::all_of(name.begin(), name.end(), part_of_name) ? equals : 0;
 }
 
-[[noreturn]] void refuse_option(std::string_view word, std::string_view name, std::span<const std::string_view> known) {
-  std::string message = "unknown option '" + std::string(word) + "'";
-  if (const auto nearest = nearest_match(name, known)) {
-    message += "; did you mean '" + std::string(word.starts_with("--") ? "--" : "") + std::string(*nearest) + "'?";
-  }
-  throw UsageError(message + " (--help lists all)");
+// "; did you mean '--quiet'?", with dashes where the word has them; nothing where no name is near.
+std::string suggestion(std::string_view word, std::string_view name, std::span<const std::string_view> known) {
+  const auto nearest = nearest_match(name, known);
+  if (!nearest) return "";
+  return "; did you mean '" + std::string(word.starts_with("--") ? "--" : "") + std::string(*nearest) + "'?";
 }
 
 }  // namespace
@@ -59,7 +58,10 @@ Arguments::Arguments(std::span<const std::string> words, std::span<const OptionS
         store(name, "true", word);
       } else {
         const bool missing = i + 1 == words.size() || words[i + 1].starts_with("--");
-        if (missing) throw UsageError("option '" + std::string(word) + "' needs a value");
+        if (missing) {
+          const std::string meant = option ? "" : suggestion(word, name, option_names());
+          throw UsageError("option '" + std::string(word) + "' needs a value" + meant);
+        }
         store(name, words[++i], word);
       }
     } else if (const std::size_t size = assigned_name_size(word); size > 0) {
@@ -82,9 +84,14 @@ void Arguments::store(std::string_view name, std::string_view text, std::string_
     assignments_.push_back({underscored(name), std::string(text)});
     return;
   }
-  std::vector<std::string_view> known = {"help"};
-  for (const OptionSpec& option : options_) known.push_back(option.name);
-  refuse_option(word, name, known);
+  throw UsageError("unknown option '" + std::string(word) + "'" + suggestion(word, name, option_names()) +
+                   " (--help lists all)");
+}
+
+std::vector<std::string_view> Arguments::option_names() const {
+  std::vector<std::string_view> names = {"help"};
+  for (const OptionSpec& option : options_) names.push_back(option.name);
+  return names;
 }
 
 const OptionSpec* Arguments::find(std::string_view name) const {

@@ -27,8 +27,7 @@ struct Assignment {
 enum class UnknownOptions : std::uint8_t { kRefuse, kCollect };
 
 // `--name value`, `--name=value` and `name=value` are synonyms. `--help` and `-h` are always known; `--` ends the
-// options;
-// `-` is a positional. UsageError for what is not understood, with the nearest known name.
+// options; `-` is a positional. UsageError for what is not understood, with the nearest known name.
 class Arguments {
  public:
   Arguments(std::span<const std::string> words, std::span<const OptionSpec> options,
@@ -52,6 +51,7 @@ class Arguments {
  private:
   const OptionSpec* find(std::string_view name) const;
   const std::vector<std::string>& given(std::string_view name) const;
+  std::vector<std::string_view> option_names() const;
   void store(std::string_view name, std::string_view text, std::string_view word);
 
   std::vector<OptionSpec> options_;

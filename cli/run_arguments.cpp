@@ -21,6 +21,18 @@ void make_folder(const std::string& path) {
   }
 }
 
+// Where --seeds has put its runs: what somebody who names their common folder needs to know.
+std::string seeds_of(const std::string& folder) {
+  std::error_code error;
+  std::string first;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string path = entry.path().string();
+    const bool seed = entry.path().filename().string().starts_with("seed_");
+    if (seed && (first.empty() || path < first)) first = path;
+  }
+  return first.empty() ? "" : "; each of its seeds is a run, such as " + first;
+}
+
 }  // namespace
 
 void apply_assignments(Config& config, const Arguments& arguments) {
@@ -61,22 +73,6 @@ std::string make_run_folder(const std::string& requested, const std::string& nam
       throw UsageError("cannot make the run folder " + path + ": " + error.message());
   }
 }
-
-namespace {
-
-// Where --seeds has put its runs: what somebody who names their common folder needs to know.
-std::string seeds_of(const std::string& folder) {
-  std::error_code error;
-  std::string first;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const std::string path = entry.path().string();
-    const bool seed = entry.path().filename().string().starts_with("seed_");
-    if (seed && (first.empty() || path < first)) first = path;
-  }
-  return first.empty() ? "" : "; each of its seeds is a run, such as " + first;
-}
-
-}  // namespace
 
 std::string checkpoint_of(const std::string& run_or_checkpoint) {
   std::error_code error;

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/env_arguments.h"
 #include "kernels/error.h"
+#include "train/evaluator.h"
 #include "train/parse_value.h"
 #include "train/transition_model.h"
 

@@ -81,5 +81,7 @@ struct UniformSampler {
 
 // Throws UsageError when a ring of T rows cannot hold n-step transitions: T < n + 1.
 void check_n_step(const RingShape& shape, int n_step);
+// The same, and when a batch is larger than the ring.
+void check_batch(const RingShape& shape, int batch_size, int n_step);
 
 }  // namespace stampede

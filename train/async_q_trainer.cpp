@@ -23,7 +23,7 @@ AsyncQConfig async_q_config(const Config& config) {
 class AsyncQTrainer final : public AsyncTrainer {
  public:
   explicit AsyncQTrainer(const TrainerSetup& setup)
-      : AsyncTrainer(setup, "batched_q", 0),
+      : AsyncTrainer(setup, "batched_q, batched_sarsa or batched_nstep_q", 0),
         config_(async_q_config(setup.config)),
         learning_rate_(annealed(setup.config, "learning_rate", "learning_rate_final")),
         target_interval_(setup.config.integer("target_interval")),

@@ -30,7 +30,7 @@ RingShape worker_shape(const EnvSpec& spec, const Config& config, int extra_size
 void check_device(const Stream& stream, const Config& config, const char* batched) {
   if (!stream.is_cuda()) return;
   throw UsageError("device: " + config.text("device") +
-                   " cannot run asynchronous workers, which are CPU threads; on a " + "GPU use their batched form, " +
+                   " cannot run asynchronous workers, which are CPU threads; on a GPU use their batched form, " +
                    batched);
 }
 

@@ -34,7 +34,7 @@ class AsyncTrainer : public Trainer {
   std::size_t replay_bytes() const override { return 0; }
 
  protected:
-  // batched: the id of the method's synchronous form, which a GPU runs. extra_size: floats beside each row.
+  // batched: the method's synchronous form by id, which a GPU runs. extra_size: floats beside each row.
   AsyncTrainer(const TrainerSetup& setup, const char* batched, int extra_size);
 
   // Makes the agent on agent_arena_ and worker_arenas_. Called after the workers' rings exist.

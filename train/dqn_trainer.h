@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DQN on a batch of environments: steps into the ring, then gradient steps on uniform samples of it.
+// DQN and its options on a batch of environments: rows into the ring, then gradient steps on samples of it.
 #pragma once
 
 #include <memory>

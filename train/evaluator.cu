@@ -57,7 +57,7 @@ Evaluator::Evaluator(const EnvEntry& entry, const EnvParameters& parameters, int
 
 int Evaluator::play(const Stream& stream, int begin, int end, int worker, std::uint64_t seed,
                     const EvaluationPolicy& policy) {
-  const int limit = env_->spec().time_limit == kNoTimeLimit ? kEvaluationStepCap : env_->spec().time_limit;
+  const int limit = evaluation_horizon(env_->spec());
   const auto half = static_cast<std::size_t>(env_->size()) * static_cast<std::size_t>(env_->obs_size());
   std::vector<std::int32_t> running(static_cast<std::size_t>(end - begin));
   int step = 0;

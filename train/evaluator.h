@@ -33,6 +33,11 @@ using EvaluationPolicy = std::function<void(const Stream&, const EvaluationActs&
 // Steps that end an evaluation episode of an environment without a time limit.
 inline constexpr int kEvaluationStepCap = 10000;
 
+// Steps after which an evaluation ends an episode.
+inline int evaluation_horizon(const EnvSpec& spec) {
+  return spec.time_limit == kNoTimeLimit ? kEvaluationStepCap : spec.time_limit;
+}
+
 // Every environment plays exactly one episode, so that short episodes are not counted more often than long ones.
 class Evaluator {
  public:

@@ -78,6 +78,12 @@ KeyList common_td_keys() {
        .min = 1,
        .max = 1e9,
        .help = "last of these episodes, whose mean return is reported"},
+      {.name = "longest_episode",
+       .type = kInteger,
+       .default_text = "1000",
+       .min = 1,
+       .max = 1 << 20,
+       .help = "rows kept for Monte Carlo returns where the environment has no limit"},
       {.name = "rollout_steps",
        .type = kInteger,
        .default_text = "128",
@@ -129,12 +135,6 @@ KeyList tabular_keys() {
                     .type = kFlag,
                     .default_text = "true",
                     .help = "Monte Carlo returns: of a pair's first visit only, or of every visit"},
-                   {.name = "longest_episode",
-                    .type = kInteger,
-                    .default_text = "1000",
-                    .min = 1,
-                    .max = 1 << 20,
-                    .help = "rows kept for Monte Carlo returns where the environment has no limit"},
                });
   return keys;
 }

@@ -9,6 +9,7 @@
 #include "kernels/error.h"
 #include "train/collecting_trainer.h"
 #include "train/env_blocks.h"
+#include "train/evaluator.h"
 #include "train/feature_keys.h"
 #include "train/transition_model.h"
 
@@ -18,9 +19,9 @@ namespace {
 // Rows that targets reach back; a Monte Carlo return needs whole episodes.
 int td_ring_rows(const Config& config, const EnvSpec& spec) {
   const auto n = static_cast<int>(config.integer("n_step"));
-  if (config.text("target") != "return" || !config.has("longest_episode")) return std::max(2, n);
-  return spec.time_limit != kNoTimeLimit ? std::max(2, spec.time_limit)
-                                         : std::max(2, static_cast<int>(config.integer("longest_episode")));
+  if (config.text("target") != "return") return std::max(2, n);
+  const bool limited = spec.time_limit != kNoTimeLimit;
+  return std::max(2, limited ? spec.time_limit : static_cast<int>(config.integer("longest_episode")));
 }
 
 std::optional<TransitionTable> evaluation_table(const TrainerSetup& setup) {

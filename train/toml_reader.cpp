@@ -20,7 +20,7 @@ std::string position(std::string_view origin, const toml::source_position& where
 
 [[noreturn]] void refuse(std::string_view origin, const toml::node& node, const std::string& name) {
   throw UsageError(position(origin, node.source().begin) + name +
-                   ": must be a number, true or false, a string, or an " + "array of these");
+                   ": must be a number, true or false, a string, or an array of these");
 }
 
 std::string scalar_text(const toml::node& node, std::string_view origin, const std::string& name) {

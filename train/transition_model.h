@@ -4,7 +4,6 @@
 
 #include "agents/tabular/transition_table.h"
 #include "sim/registry.h"
-#include "train/evaluator.h"
 
 namespace stampede {
 
@@ -13,10 +12,5 @@ void check_tabular(const EnvRegistry& registry, const EnvEntry& entry);
 
 // For an entry with transitions. Throws UsageError for bad parameters.
 TransitionTable transition_table(const EnvEntry& entry, const EnvParameters& parameters);
-
-// Steps after which an evaluation ends an episode.
-inline int evaluation_horizon(const EnvSpec& spec) {
-  return spec.time_limit == kNoTimeLimit ? kEvaluationStepCap : spec.time_limit;
-}
 
 }  // namespace stampede

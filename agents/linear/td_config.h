@@ -9,7 +9,7 @@
 namespace stampede {
 
 // What stands for the value of the next state: Sutton & Barto 2018, equations 6.7 (SARSA), 6.8 (Q-learning), 6.9
-// (Expected SARSA); Haarnoja et al. 2017, equation 3 (soft); section 5.4 (Monte Carlo control).
+// (Expected SARSA); Haarnoja et al. 2017, equation 5 (soft); section 5.4 (Monte Carlo control).
 enum class TdTarget : std::uint8_t { kMaximum, kSampled, kExpected, kSoft, kReturn };
 
 inline constexpr int kMaxTdActions = 32;

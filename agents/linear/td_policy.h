@@ -157,7 +157,7 @@ HD int behave(TdTarget target, const Values& values, int actions, const TdRates&
   return epsilon_greedy(greedy, actions, rates.epsilon, draw);
 }
 
-// Value of a state for a target; `action` is the one taken next. Soft: Haarnoja et al. 2017, equation 3, with the
+// Value of a state for a target; `action` is the one taken next. Soft: Haarnoja et al. 2017, equation 5, with the
 // maximum taken out first; otherwise the expectation under the epsilon-greedy policy.
 template <class Values>
 HD float target_value(TdTarget target, const Values& values, int actions, int action, const TdRates& rates) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The temperature's loss: Haarnoja et al. 2018 (arXiv:1812.05905), equation 18.
+// The temperature's loss: Haarnoja et al. 2018 (arXiv:1812.05905), equation 18, with log alpha in the place of alpha.
 #pragma once
 
 #include "kernels/hd.h"
 
 namespace stampede {
 
-// J = -log alpha (log pi + target entropy), whose minimum lets the entropy equal its target: the derivative with
-// respect to log alpha. Positive log_prob_excess lowers log alpha's gradient, so alpha rises when entropy is too low.
+// The derivative of J = -log alpha (E[log pi] + target entropy) with respect to log alpha. It is negative while the
+// entropy -E[log pi] is below its target, so that alpha rises.
 HD float temperature_gradient(float mean_log_prob, float target_entropy) { return -(mean_log_prob + target_entropy); }
 
 }  // namespace stampede

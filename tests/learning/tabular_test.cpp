@@ -108,5 +108,21 @@ TEST(LinearLearning, TilesClimbTheMountain) {
   EXPECT_LT(q.online_mean, sarsa.online_mean - 1.0);
 }
 
+// Returns of whole episodes, although the ring of other targets holds two rows.
+TEST(LinearLearning, MonteCarloReturnsBalanceThePole) {
+  TrainingRun run("linear_q", "CartPole-v1",
+                  {{"target", "return"},
+                   {"num_envs", "16"},
+                   {"gamma", "0.99"},
+                   {"learning_rate", "0.1"},
+                   {"epsilon_start", "0.1"},
+                   {"epsilon_end", "0.1"},
+                   {"feature_low", "-2.4,-3,-0.21,-3"},
+                   {"feature_high", "2.4,3,0.21,3"},
+                   {"seed", "1001"}});
+  run.run_to(800'000);
+  EXPECT_GT(run.trainer().evaluate(1, EvaluationMode::kGreedy).return_mean, 150.0);
+}
+
 }  // namespace
 }  // namespace stampede

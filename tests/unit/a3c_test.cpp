@@ -115,6 +115,7 @@ TEST(A3c, ReturnsHaveFiveStepsAtMostAndNeverCrossAnEpisode) {
   for (int t = 0; t < 8; ++t) ring.write(t, 0, rows[t]);
   rig.gradient(0);
   const float head = ring.extra(7, 0)[RolloutExtra::kValue];
+  EXPECT_NE(head, 0.6f) << "not what the ring held before";
   const std::vector<double> expected{2.8, 2, 0, 7.167, 4.63, 0, 5 + 0.9 * static_cast<double>(head)};
   for (int t = 0; t < 7; ++t) {
     EXPECT_NEAR(ring.extra(t, 0)[RolloutExtra::kReturn], expected[static_cast<std::size_t>(t)], 2e-6) << t;

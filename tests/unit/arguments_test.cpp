@@ -102,6 +102,8 @@ TEST(Arguments, KeysAreCollectedAndChecked) {
   constexpr std::string_view kSome[] = {"num_envs", "env.gravity"};
   EXPECT_THROW(arguments.check_assignments(kSome), UsageError);
   EXPECT_EQ(complaint({"--num-envs"}, UnknownOptions::kCollect), "option '--num-envs' needs a value");
+  EXPECT_EQ(complaint({"ppo", "--jsn"}, UnknownOptions::kCollect),
+            "option '--jsn' needs a value; did you mean '--json'?");
 }
 
 TEST(Arguments, CountsPositionals) {

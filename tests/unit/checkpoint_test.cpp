@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agents/linear/td_lane.h"
 #include "kernels/error.h"
 #include "tests/unit/program_run.h"
 #include "tests/unit/temporary_folder.h"
@@ -295,6 +296,23 @@ TEST(Checkpoint, WithoutReplayTheLearnerIsComplete) {
   EXPECT_EQ(restored.trainer().rows(), run.trainer().rows());
   restored.run_to(2 * c.half);
   EXPECT_FALSE(restored.trainer().read_metrics().failed);
+}
+
+// Rows that targets would reach back to are gone with the ring.
+TEST(Checkpoint, WithoutReplayTabularLearnersForgetTheirRows) {
+  const TemporaryFolder folder;
+  const Keys keys{{"target", "sampled"}, {"num_envs", "3"}, {"rollout_steps", "1"}, {"n_step", "50"}};
+  TrainingRun run("sarsa", "CliffWalking-v1", keys), restored("sarsa", "CliffWalking-v1", keys);
+  run.iterate(30);
+  save_checkpoint(folder / "file", run.trainer(), run.stream(), {"sarsa", "CliffWalking-v1", "", false});
+  load_checkpoint(folder / "file", restored.trainer(), restored.stream());
+  const auto length = [](TrainingRun& of, int learner) {
+    return static_cast<const LearnerProgress*>(of.block("learner.progress").data)[learner].length;
+  };
+  for (int learner = 0; learner < 3; ++learner) {
+    EXPECT_GT(length(run, learner), 0);
+    EXPECT_EQ(length(restored, learner), 0);
+  }
 }
 
 // Weights in files are PyTorch's [out, in], without padding.

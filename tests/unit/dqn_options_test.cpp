@@ -22,16 +22,16 @@ const Keys kTiny{{"num_envs", "3"},         {"buffer_size", "600"},  {"batch_siz
                  {"learning_starts", "30"}, {"gradient_steps", "5"}, {"atoms", "7"},       {"v_min", "0"},
                  {"v_max", "30"},           {"target_interval", "9"}};
 
-// 200 updates, saved halfway: the restored run must end with the same bits.
-void expect_resumes(const Keys& options, const std::string& path) {
+// Saved after `updates` of them and gone on for 100: the restored run must end with the same bits.
+void expect_resumes(const Keys& options, const std::string& path, std::int64_t updates = 100) {
   const Keys keys = with(kTiny, options);
   TrainingRun straight("dqn", "CartPole-v1", keys);
-  while (straight.trainer().updates() < 100) straight.iterate(1);
+  while (straight.trainer().updates() < updates) straight.iterate(1);
   save_checkpoint(path, straight.trainer(), straight.stream(), {"dqn", "CartPole-v1", "", true});
   TrainingRun resumed("dqn", "CartPole-v1", keys);
   load_checkpoint(path, resumed.trainer(), resumed.stream());
   for (TrainingRun* run : {&straight, &resumed}) {
-    while (run->trainer().updates() < 200) run->iterate(1);
+    while (run->trainer().updates() < updates + 100) run->iterate(1);
   }
   EXPECT_EQ(differing_entries(resumed.state(), straight.state()), std::vector<std::string>{});
   EXPECT_FALSE(straight.trainer().read_metrics().failed);
@@ -61,6 +61,8 @@ TEST(DqnOptions, TheOthersToo) {
     const Keys options = with(all, {{"distribution", distribution}, {"soft", "true"}, {"exploration", "boltzmann"}});
     expect_resumes(with(options, {{"priority_kind", "rank"}}), folder / "checkpoint");
   }
+  // All ranks are counted anew in update 1024.
+  expect_resumes({{"prioritized", "true"}, {"priority_kind", "rank"}}, folder / "checkpoint", 1000);
   expect_resumes({{"dropout", "0.2"}, {"exploration", "none"}}, folder / "checkpoint");
   expect_resumes({{"dropout", "0.2"}, {"noisy", "heads"}, {"epsilon_ends", "[0.5, 0.01]"}}, folder / "checkpoint");
 }

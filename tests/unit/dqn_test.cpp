@@ -169,6 +169,37 @@ TEST(DqnTrainer, CountsUpdatesByRatio) {
   EXPECT_EQ(run.trainer().updates(), 21);
 }
 
+TEST(DqnTrainer, LearnsAsSoonAsTheRowsAreThere) {
+  TrainingRun run("dqn", "CartPole-v1", with(small_keys(), {{"num_envs", "1"}, {"learning_starts", "40"}}));
+  run.iterate(39);
+  EXPECT_EQ(run.trainer().updates(), 0);
+  run.iterate(1);
+  EXPECT_EQ(run.trainer().updates(), 1);
+}
+
+// A network that stands still sees the same observation in every other row: what changes is which units are silent.
+TEST(DqnTrainer, DropoutIsNewInEveryRow) {
+  TrainingRun run("dqn", "Bandit-v0",
+                  {{"num_envs", "3"},
+                   {"buffer_size", "600"},
+                   {"learning_starts", "0"},
+                   {"learning_rate", "0"},
+                   {"exploration", "none"},
+                   {"dropout", "0.5"},
+                   {"hidden", "16"}});
+  run.iterate(100);
+  const StateBlock records = run.block("ring.records");
+  const auto* const words = static_cast<const std::uint32_t*>(records.data);
+  int rows_of_second = 0;
+  for (std::size_t row = 0; row < 100; row += 2) {
+    const std::uint32_t action = words[row * 12];
+    for (std::size_t i = 1; i < 3; ++i) ASSERT_EQ(words[row * 12 + 4 * i], action) << "all environments act alike";
+    rows_of_second += action == 1;
+  }
+  EXPECT_GT(rows_of_second, 0);
+  EXPECT_LT(rows_of_second, 50);
+}
+
 TEST(DqnTrainer, LearnsFromOneRowOfHistoryOnwards) {
   for (const char* n_step : {"1", "3"}) {
     TrainingRun run("dqn", "EpisodeClock-v0",

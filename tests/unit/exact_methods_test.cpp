@@ -7,6 +7,7 @@
 #include "agents/tabular/policy_evaluation.h"
 #include "agents/tabular/value_iteration.h"
 #include "kernels/error.h"
+#include "train/evaluator.h"
 #include "train/transition_model.h"
 
 namespace stampede {

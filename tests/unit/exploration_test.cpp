@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agents/exploration.h"
+#include "train/epsilon_keys.h"
 
 namespace stampede {
 namespace {
@@ -69,6 +70,18 @@ TEST(FinalEpsilon, GivesEveryEnvironmentItsOwnShare) {
   for (std::size_t i = 0; i < kEnvironments; ++i) {
     const double epsilon = 0.5 * (0.8 + static_cast<double>(ends[i])), p = 1.0 - epsilon + epsilon / kActions;
     EXPECT_NEAR(frequency(actions, 2, i, kEnvironments), p, deviation(p, kRows)) << i;
+  }
+}
+
+// Where the shared epsilon goes nowhere, environments are at their final values from the start.
+TEST(FinalEpsilon, HoldsFromTheStartWithoutASchedule) {
+  const float ends[] = {0.4f, 0.1f};
+  for (const Schedule& shared :
+       {Schedule{ScheduleKind::kConstant, 0.8, 0.05, 100}, Schedule{ScheduleKind::kLinear, 0.8, 0.8, 100}}) {
+    for (const std::int64_t row : {0, 50, 200}) {
+      for (const int i : {0, 1}) EXPECT_FLOAT_EQ(epsilon_at(shared, row, ends).of(i), ends[i]) << row;
+      EXPECT_FLOAT_EQ(epsilon_at(shared, row, nullptr).of(0), 0.8f);
+    }
   }
 }
 

@@ -220,6 +220,28 @@ TEST(A2c, LaterEpochsAreCorrectedByVtrace) {
   EXPECT_NE(parameters_with("3", "gae"), parameters_with("3", "vtrace"));
 }
 
+// While the policy stands still V-trace estimates what the first epoch did, entropies inside the return included.
+TEST(A2c, VtraceOfAnUnmovedPolicyChangesNoTarget) {
+  const auto extra_after = [](const char* epochs) {
+    TrainingRun run("a2c", "CartPole-v1",
+                    {{"num_envs", "9"},
+                     {"rollout_steps", "17"},
+                     {"hidden", "16"},
+                     {"learning_rate", "0"},
+                     {"advantage", "vtrace"},
+                     {"gae_lambda", "0.9"},
+                     {"temperature", "0.3"},
+                     {"epochs", epochs}});
+    run.iterate(1);
+    const StateBlock block = run.block("ring.extra");
+    const auto* const data = static_cast<const float*>(block.data);
+    return std::vector<float>(data, data + block.shape[0]);
+  };
+  const std::vector<float> once = extra_after("1"), twice = extra_after("2");
+  ASSERT_EQ(once.size(), twice.size());
+  for (std::size_t k = 0; k < once.size(); ++k) ASSERT_NEAR(twice[k], once[k], 1e-4f) << k;
+}
+
 // With an entropy inside the return the best policy is softmax(reward / temperature).
 TEST(SoftPolicyGradient, ReachesTheSoftmaxOfRewards) {
   TrainingRun run("soft_pg", "Bandit-v0",

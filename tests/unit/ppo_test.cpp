@@ -72,6 +72,20 @@ TEST(Ppo, AnEpochUsesEveryValidRowOnce) {
   }
 }
 
+// Every epoch has a permutation of its own, named by its number: two epochs are two iterations on the same rollout.
+TEST(Ppo, TwoEpochsAreTwoIterationsOnOneRollout) {
+  PpoConfig both, single;
+  both.epochs = 2;
+  single.epochs = 1;
+  PpoRig one("CartPole-v1", both, 8, 32), other("CartPole-v1", single, 8, 32);
+  one.collect();
+  other.collect();
+  one.learn(0.01f, 0);
+  other.learn(0.01f, 0);
+  other.learn(0.01f, 1);
+  EXPECT_EQ(one.learner(), other.learner());
+}
+
 TEST(Ppo, MinibatchesOfOneRowStayFinite) {
   PpoConfig config;
   config.minibatches = 33;

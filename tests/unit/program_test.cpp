@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "tests/unit/program_run.h"
 #include "tests/unit/temporary_folder.h"
 #include "train/checkpoint.h"
+#include "train/learning_curve.h"
 #include "train/safetensors.h"
 
 namespace stampede {
@@ -344,6 +346,15 @@ TEST_F(Program, ReadmeListsWhatThereIs) {
     const std::string table = succeed({"list", what, "--markdown"}).out;
     EXPECT_NE(readme.str().find(table), std::string::npos) << "README.md needs this table:\n" << table;
   }
+}
+
+// The policy stands still: what differs are the start states.
+TEST_F(Program, EveryEvaluationPlaysNewEpisodes) {
+  succeed({"train", "ppo", "CartPole-v1", "learning_rate=0", "num_envs=4", "rollout_steps=32", "minibatches=2",
+           "total_steps=512", "eval_every=128", "eval_episodes=20", "threads=1", "--quiet", "--out", "run"});
+  const Curve means = read_curve(folder_ / "run/evaluations.csv", "return_mean");
+  ASSERT_GE(means.y.size(), 4u);
+  EXPECT_GT(std::set<double>(means.y.begin(), means.y.end()).size(), 1u);
 }
 
 }  // namespace

@@ -47,6 +47,21 @@ TEST(Temperature, RisesWhenTheEntropyIsBelowItsTarget) {
   EXPECT_FLOAT_EQ(temperature_gradient(2.0f, -1.0f), -1.0f);
 }
 
+// Weight decay is the networks': at its target the temperature stays.
+TEST(Temperature, DoesNotDecay) {
+  Arena arena(Device{});
+  const TemperatureConfig config{true, 0.5f, -1.0f};
+  const OptimizerConfig optimizer{.weight_decay = 0.1f};
+  Temperature(config, optimizer, arena);
+  arena.allocate("test");
+  Temperature temperature(config, optimizer, arena);
+  temperature.initialize(Stream::cpu());
+  const float first = *temperature.alpha();
+  const double sum = 1.0;  // of log-probabilities: entropy -1
+  for (int k = 0; k < 10; ++k) temperature.update(Stream::cpu(), &sum, 1, 1, 1, 0.01f);
+  EXPECT_EQ(*temperature.alpha(), first);
+}
+
 TEST(Temperature, FixedStaysExactly) {
   SacConfig config = small_config();
   config.temperature = {false, 0.3f, -1.0f};
@@ -107,6 +122,22 @@ TEST(Sac, SoftBootstrapsSubtractTheLogProbability) {
   float bootstrap = 0.0f;
   soft_bootstrap(Stream::cpu(), 1, {q.data(), 2, 2, 4}, &log_prob, &alpha, &bootstrap);
   EXPECT_FLOAT_EQ(bootstrap, 2.3f);
+}
+
+// The next state is worth what the target critics say, not those that learn.
+TEST(Sac, BootstrapsFromTheTargetCritics) {
+  const auto critics_after = [](bool other_targets) {
+    Rig rig(small_config(), kTorque, quadratic);
+    std::uint32_t* const records = rig.ring().records(0);
+    for (int k = 0; k < Rig::kRows * Rig::kEnvironments; ++k) records[4 * k + 2] = kValid;
+    const View<float> target = rig.agent().critic().target_parameters();
+    if (other_targets) std::fill_n(target.data, target.size(), 0.0f);
+    rig.learn(1, 1e-3f, 0.0f);
+    const View<float> block = rig.agent().critic().network().parameter_block();
+    return std::vector<float>(block.data, block.data + block.size());
+  };
+  EXPECT_EQ(critics_after(false), critics_after(false));
+  EXPECT_NE(critics_after(false), critics_after(true));
 }
 
 TEST(Sac, ActorStepsRaiseTheSoftValue) {

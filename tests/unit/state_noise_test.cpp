@@ -233,6 +233,7 @@ TEST(StateNoise, GreedyActionsAreMeansWhateverTheNoise) {
     return actions;
   };
   const std::vector<float> actions = greedy(0);
+  rig.agent().act(rig.stream(), rig.request(0, 7, ActionMode::kSample));  // leaves other noise in the scratch
   EXPECT_EQ(greedy(1), actions);
   std::vector<float> parameters(rig.learner());
   parameters.resize(rig.agent().network().spec().parameter_count());

@@ -118,9 +118,13 @@ TEST(Td3, PolicyAndTargetsMoveEveryDelayUpdatesOnly) {
   const auto copy = [](const View<float>& view) { return std::vector<float>(view.data, view.data + view.size()); };
   std::vector<float> actor = copy(rig.agent().actor().parameter_block());
   std::vector<float> target = copy(rig.agent().critic().target_parameters());
+  std::vector<float> actor_target = copy(rig.agent().actor_target());
   EXPECT_EQ(target, copy(rig.agent().critic().network().parameter_block()));
+  EXPECT_EQ(actor_target, actor);
   for (int update = 1; update <= 10; ++update) {
     rig.learn(1, 1e-3f, 1e-3f);
+    EXPECT_EQ(copy(rig.agent().actor_target()) != actor_target, update % 2 == 0) << update;
+    actor_target = copy(rig.agent().actor_target());
     const bool moved = copy(rig.agent().actor().parameter_block()) != actor;
     EXPECT_EQ(moved, update % 2 == 0) << update;
     EXPECT_EQ(copy(rig.agent().critic().target_parameters()) != target, update % 2 == 0) << update;

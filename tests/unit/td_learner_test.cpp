@@ -8,6 +8,7 @@
 #include "agents/linear/td_history.h"
 #include "kernels/error.h"
 #include "tests/unit/td_rig.h"
+#include "tests/unit/training_run.h"
 
 namespace stampede {
 namespace {
@@ -357,6 +358,21 @@ TEST(TdLearner, RefusesOptionsThatExcludeEachOther) {
   refused({.n_step = 2, .bonus = 1.0f});
   refused({}, kMaxTdActions + 1);
   EXPECT_NO_THROW(TdLearner::check({.n_step = 4}, OneHot{4}, kMaxTdActions, shape));
+}
+
+// A target reads as many rows as it reaches back, of tables and of linear features.
+TEST(TdTrainer, TheRingHoldsWhatTargetsReachBack) {
+  const auto rows = [](const char* algorithm, const char* env, const Keys& keys) {
+    TrainingRun run(algorithm, env, keys);
+    const std::size_t words = RecordLayout::for_action_size(1).words;
+    return run.block("ring.records").shape[0] / words / static_cast<std::size_t>(run.config().integer("num_envs")) - 1;
+  };
+  const std::size_t shortest = 2;
+  EXPECT_EQ(rows("q_learning", "FrozenLake-v1", {}), shortest);
+  EXPECT_EQ(rows("linear_q", "MountainCar-v0", {{"n_step", "5"}}), 5u);
+  EXPECT_EQ(rows("mc_control", "FrozenLake-v1", {{"target", "return"}}), 100u);
+  EXPECT_EQ(rows("mc_control", "CliffWalking-v1", {{"target", "return"}, {"longest_episode", "300"}}), 300u);
+  EXPECT_EQ(rows("linear_q", "MountainCar-v0", {{"target", "return"}}), 200u);
 }
 
 }  // namespace

@@ -5,11 +5,14 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "agents/networks/mlp_network.h"
 #include "agents/trpo.h"
 #include "kernels/error.h"
+#include "tests/unit/ring_rows.h"
 #include "tests/unit/training_run.h"
 
 namespace stampede {
@@ -49,6 +52,51 @@ TEST(Trpo, PolicyAndCriticMoveByThemselves) {
     EXPECT_EQ(same_range(before, after, kTower, 2 * kTower), !critic_learns);
     EXPECT_FALSE(same_range(before, after, 2 * kTower, 2 * kTower + 16));
   }
+}
+
+// A rollout of four environments that never changes, and the critic that `iterations` updates on it leave.
+std::vector<float> critic_after(int epochs, int iterations) {
+  TrpoConfig config;
+  config.actor_critic.network.hidden = {16};
+  config.critic_epochs = epochs;
+  config.critic_minibatches = 3;
+  const Space observation = Space::box<1>({-1.0f}, {1.0f}), action = Space::discrete(2);
+  const RingShape shape{4, 8, 1, ObsType::kFloat32, RecordLayout::for_action_size(1), RolloutExtra::kAction};
+  HandRing ring(shape);
+  for (int t = 0; t <= shape.rows; ++t) {
+    for (int e = 0; e < shape.environments; ++e) {
+      static_cast<float*>(ring.ring().obs(t))[e] = std::sin(static_cast<float>(5 * t + e));
+      ring.write(t, e, {std::cos(static_cast<float>(3 * t + e)), kValid, 0.1f});
+      ring.ring().records(t)[e * 4] = static_cast<std::uint32_t>((t + e) % 2);
+      ring.extra(t, e)[RolloutExtra::kLogProb] = -0.7f;
+    }
+  }
+  ring.ring().restore(shape.rows, 0);
+  Arena arena(Device{});
+  std::unique_ptr<Trpo> trpo;
+  const auto make = [&] {
+    const Trpo::Networks networks{
+        std::make_shared<MlpNetwork>(ActorCritic::network_spec(config.actor_critic, observation, action)),
+        std::make_shared<MlpNetwork>(Trpo::policy_spec(config, observation, action)),
+        std::make_shared<MlpNetwork>(Trpo::critic_spec(config, observation))};
+    trpo = std::make_unique<Trpo>(config, action, networks, shape, 1, 4, 9, Stream::cpu(), arena);
+  };
+  make();
+  arena.allocate("test");
+  make();
+  trpo->actor_critic().initialize(Stream::cpu());
+  for (int k = 0; k < iterations; ++k) {
+    trpo->learn(Stream::cpu(), ring.ring(), {0.01f, 0.01f, 0.0f, static_cast<std::uint64_t>(k)});
+  }
+  const TrainableNetwork& network = trpo->actor_critic().network();
+  const std::size_t critic = network.spec().layers()[2].weight;
+  return {network.parameters() + critic, network.parameters() + network.spec().parameter_count()};
+}
+
+// Every epoch has a permutation of its own, named by its number, and the critic learns apart from the policy.
+TEST(Trpo, TwoEpochsOfTheCriticAreTwoIterationsOnOneRollout) {
+  EXPECT_EQ(critic_after(2, 1), critic_after(1, 2));
+  EXPECT_NE(critic_after(2, 1), critic_after(1, 1));
 }
 
 // Weight decay acts on what an optimiser updates; the policy is none of it.
