@@ -3,38 +3,51 @@
 
 #include <cstddef>
 
-#include "kernels/gemm_blocks.h"
+#include "kernels/batch_norm_blocks.h"
+#include "kernels/element_count.h"
 #include "kernels/launch.h"
-#include "kernels/math.h"
 
 namespace stampede {
 namespace {
 
-// Columns that go through the rows together: a vector of them on a CPU.
-constexpr int kGrain = 16;
-#ifdef __CUDA_ARCH__
-constexpr int kColumns = 1;
-#else
-constexpr int kColumns = kGrain;
-#endif
+// On a CPU a vector of columns goes through the rows together. CUDA has BatchForwardKernel and BatchBackwardKernel.
+constexpr int kColumns = kBatchNormColumns;
+struct ColumnSums {
+  float part[kBatchNormParts][kColumns] = {};
 
-HD float inverse_deviation(float variance) { return 1.0f / square_root(variance + kBatchNormEpsilon); }
+  // add(row, sums of a part) for every row; the total is in part[0].
+  template <class Add>
+  void over_rows(int rows, const Add& add) {
+    int r = 0;
+    for (; r + kBatchNormParts <= rows; r += kBatchNormParts) {
+      for (int p = 0; p < kBatchNormParts; ++p) add(r + p, part[p]);
+    }
+    for (int p = 0; r < rows; ++r, ++p) add(r, part[p]);
+    for (int half = kBatchNormParts / 2; half > 0; half /= 2) {
+      for (int p = 0; p < half; ++p) {
+        for (int c = 0; c < kColumns; ++c) part[p][c] += part[p + half][c];
+      }
+    }
+  }
+};
 
 struct BatchForwardOp {
   BatchNormForward op;
 
-  HD void operator()(int begin, int) const {
+  void operator()(int group) const {
+    const int begin = group * kColumns;
     const float share = 1.0f / static_cast<float>(op.rows);
-    float mean[kColumns] = {}, variance[kColumns] = {}, inverse[kColumns];
-    for (int r = 0; r < op.rows; ++r) {
+    ColumnSums sums, squares;
+    sums.over_rows(op.rows, [&](int r, float* part) {
       const float* const x = row(op.x, r, begin);
-      for (int c = 0; c < kColumns; ++c) mean[c] += x[c];
-    }
+      for (int c = 0; c < kColumns; ++c) part[c] += x[c];
+    });
+    float *const mean = sums.part[0], *const variance = squares.part[0], inverse[kColumns];
     for (int c = 0; c < kColumns; ++c) mean[c] *= share;
-    for (int r = 0; r < op.rows; ++r) {
+    squares.over_rows(op.rows, [&](int r, float* part) {
       const float* const x = row(op.x, r, begin);
-      for (int c = 0; c < kColumns; ++c) variance[c] = fused(x[c] - mean[c], x[c] - mean[c], variance[c]);
-    }
+      for (int c = 0; c < kColumns; ++c) part[c] = fused(x[c] - mean[c], x[c] - mean[c], part[c]);
+    });
     for (int c = 0; c < kColumns; ++c) {
       variance[c] *= share;
       inverse[c] = inverse_deviation(variance[c]);
@@ -51,15 +64,14 @@ struct BatchForwardOp {
     }
   }
 
-  HD float* row(float* rows, int r, int begin) const {
-    return rows + static_cast<std::ptrdiff_t>(r) * op.stride + begin;
-  }
+  float* row(float* rows, int r, int begin) const { return rows + static_cast<std::ptrdiff_t>(r) * op.stride + begin; }
 };
 
 struct BatchInferenceOp {
   BatchNormInference op;
 
-  HD void operator()(int begin, int) const {
+  void operator()(int group) const {
+    const int begin = group * kColumns;
     float inverse[kColumns];
     for (int c = 0; c < kColumns; ++c) inverse[c] = inverse_deviation(op.variance[begin + c]);
     for (int r = 0; r < op.rows; ++r) {
@@ -75,16 +87,19 @@ struct BatchInferenceOp {
 struct BatchBackwardOp {
   BatchNormBackward op;
 
-  HD void operator()(int begin, int) const {
+  void operator()(int group) const {
+    const int begin = group * kColumns;
     const float share = 1.0f / static_cast<float>(op.rows);
-    float sum[kColumns] = {}, product[kColumns] = {}, scale[kColumns];
-    for (int r = 0; r < op.rows; ++r) {
+    ColumnSums sums, products;
+    sums.over_rows(op.rows, [&](int r, float* part) {
       const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(r) * op.stride + begin;
-      for (int c = 0; c < kColumns; ++c) {
-        sum[c] += op.dy[i + c];
-        product[c] = fused(op.dy[i + c], op.n[i + c], product[c]);
-      }
-    }
+      for (int c = 0; c < kColumns; ++c) part[c] += op.dy[i + c];
+    });
+    products.over_rows(op.rows, [&](int r, float* part) {
+      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(r) * op.stride + begin;
+      for (int c = 0; c < kColumns; ++c) part[c] = fused(op.dy[i + c], op.n[i + c], part[c]);
+    });
+    float *const sum = sums.part[0], *const product = products.part[0], scale[kColumns];
     for (int c = 0; c < kColumns; ++c) {
       if (op.d_gain != nullptr) {
         op.d_gain[begin + c] += product[c];
@@ -117,15 +132,34 @@ struct BatchRunningOp {
 }  // namespace
 
 void batch_norm_forward(const Stream& stream, const BatchNormForward& op) {
-  if (op.rows > 0) for_each_chunk(stream, op.stride, BatchForwardOp{op}, kGrain);
+  if (op.rows <= 0) return;
+  const int groups = op.stride / kColumns;
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    return launch_blocks(stream, static_cast<unsigned>(groups), kBatchNormThreads, 0, BatchForwardKernel{op});
+  }
+#endif
+  for_each_index_on_cpu(stream, groups, BatchForwardOp{op}, 1);
 }
 
 void batch_norm_inference(const Stream& stream, const BatchNormInference& op) {
-  for_each_chunk(stream, op.stride, BatchInferenceOp{op}, kGrain);
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    return for_each_index(stream, element_count(op.rows, op.stride), BatchInferenceElement{op});
+  }
+#endif
+  for_each_index_on_cpu(stream, op.stride / kColumns, BatchInferenceOp{op}, 1);
 }
 
 void batch_norm_backward(const Stream& stream, const BatchNormBackward& op) {
-  if (op.rows > 0) for_each_chunk(stream, op.stride, BatchBackwardOp{op}, kGrain);
+  if (op.rows <= 0) return;
+  const int groups = op.stride / kColumns;
+#ifdef __CUDACC__
+  if (stream.is_cuda()) {
+    return launch_blocks(stream, static_cast<unsigned>(groups), kBatchNormThreads, 0, BatchBackwardKernel{op});
+  }
+#endif
+  for_each_index_on_cpu(stream, groups, BatchBackwardOp{op}, 1);
 }
 
 void update_running_statistics(const Stream& stream, const RunningStatistics& op) {

@@ -11,7 +11,8 @@ inline constexpr float kBatchNormEpsilon = 1e-5f;
 inline constexpr float kBatchNormMomentum = 0.01f;  // share of a batch's statistics that enters the running ones
 
 // All rows have `stride` floats, a multiple of 16; padding columns are zero, in gain and bias too, and stay so. Sums
-// run over rows in ascending order, so that both devices and any number of threads give the same bits. Stream-ordered.
+// over rows have a fixed shape (batch_norm_blocks.h), so that both devices and any number of threads give the same
+// bits. Stream-ordered.
 
 // n = (x - mean) / sqrt(variance + epsilon) by column, y = activation(gain * n + bias), with the batch's statistics.
 struct BatchNormForward {

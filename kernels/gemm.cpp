@@ -44,7 +44,7 @@ LinearBackwardData input_part(const LinearTangent& op) {
 
 void linear_forward([[maybe_unused]] const Stream& stream, const LinearForward& op) {
 #ifdef STAMPEDE_WITH_CUDA
-  if (stream.is_cuda()) return cuda_linear_forward(stream, op);
+  if (stream.is_cuda()) return cuda_linear_forward(stream, std::span(&op, 1));
 #endif
   cpu_linear_forward(op);
 }
@@ -65,7 +65,7 @@ void linear_backward_data([[maybe_unused]] const Stream& stream, const LinearBac
 
 void linear_backward_weights([[maybe_unused]] const Stream& stream, const LinearBackwardWeights& op) {
 #ifdef STAMPEDE_WITH_CUDA
-  if (stream.is_cuda()) return cuda_linear_backward_weights(stream, op);
+  if (stream.is_cuda()) return cuda_linear_backward(stream, std::span(&op, 1), {});
 #endif
   cpu_linear_backward_weights(op);
 }
@@ -91,7 +91,8 @@ void embedding_tangent(const Stream& stream, const LinearTangent& op, const std:
 void transpose_weights([[maybe_unused]] const Stream& stream, const float* w, int in, int out, int out_stride,
                        float* wt, int in_stride) {
 #ifdef STAMPEDE_WITH_CUDA
-  if (stream.is_cuda()) return cuda_transpose_weights(stream, w, in, out, out_stride, wt, in_stride);
+  const WeightTranspose transpose{w, in, out, out_stride, wt, in_stride};
+  if (stream.is_cuda()) return cuda_transpose_weights(stream, std::span(&transpose, 1));
 #endif
   cpu_transpose_weights(w, in, out, out_stride, wt, in_stride);
 }

@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm_cuda.h"
 
+#include <algorithm>
+
 #include "kernels/element_count.h"
-#include "kernels/gemm_blocks.h"
 #include "kernels/launch.h"
+#include "kernels/layer_products_blocks.h"
 
 #ifdef __CUDACC__
 namespace stampede {
 namespace {
 
-template <class Tile, bool kTransposed, class Epilogue>
+template <class Tile, class Epilogue>
 void launch_product(const Stream& stream, const BlockProduct& product, const Epilogue& epilogue) {
   const unsigned tiles = tile_count<Tile>(product);
   if (tiles == 0) return;
-  launch_blocks(stream, tiles, Tile::kThreads, 0, ProductKernel<Tile, kTransposed, Epilogue>{product, epilogue});
+  launch_blocks(stream, tiles, Tile::kThreads, 0, ProductKernel<Tile, false, Epilogue>{product, epilogue});
 }
+
+// So many rows occupy a device alone; kernels for one product have more blocks on a multiprocessor.
+constexpr int kFillingRows = 1024;
+
+struct ProductLaunch {
+  const Stream& stream;
+
+  template <class Kernel>
+  void operator()(unsigned grid, const Kernel& kernel) const {
+    launch_blocks(stream, grid, kLayerThreads, 0, kernel);
+  }
+};
 
 int parts_of(const LinearBackwardWeights& op) { return op.scratch ? gradient_parts(op.rows) : 1; }
 
@@ -33,11 +47,19 @@ void launch_parts(const Stream& stream, const LinearBackwardWeights& op) {
 
 }  // namespace
 
-void cuda_linear_forward(const Stream& stream, const LinearForward& op) {
-  const BlockProduct product = forward_product(op);
-  const ActivateEpilogue epilogue{op.activation};
-  if (product.columns > NarrowTile::kColumns) return launch_product<WideTile, false>(stream, product, epilogue);
-  launch_product<NarrowTile, false>(stream, product, epilogue);
+void cuda_linear_forward(const Stream& stream, std::span<const LinearForward> ops) {
+  if (ops.size() == 2 && ops[0].rows < kFillingRows && ops[1].rows < kFillingRows) {
+    return launch_forward_layers(ops[0], ops[1], ProductLaunch{stream});
+  }
+  for (const LinearForward& op : ops) {
+    const BlockProduct product = forward_product(op);
+    const ActivateEpilogue epilogue{op.activation};
+    if (product.columns > NarrowTile::kColumns) {
+      launch_product<WideTile>(stream, product, epilogue);
+    } else {
+      launch_product<NarrowTile>(stream, product, epilogue);
+    }
+  }
 }
 
 void cuda_embedding_forward(const Stream& stream, const LinearForward& op, const std::int32_t* classes) {
@@ -47,20 +69,28 @@ void cuda_embedding_forward(const Stream& stream, const LinearForward& op, const
 void cuda_linear_backward_data(const Stream& stream, const LinearBackwardData& op) {
   const BlockProduct product = backward_data_product(op);
   const DifferentiateEpilogue epilogue{op.activation, op.x, op.x_stride};
-  if (product.columns > NarrowTile::kColumns) return launch_product<WideTile, false>(stream, product, epilogue);
-  launch_product<NarrowTile, false>(stream, product, epilogue);
+  if (product.columns > NarrowTile::kColumns) return launch_product<WideTile>(stream, product, epilogue);
+  launch_product<NarrowTile>(stream, product, epilogue);
 }
 
-void cuda_linear_backward_weights(const Stream& stream, const LinearBackwardWeights& op) {
-  if (parts_of(op) > 1) {
-    if (op.out_stride > NarrowGradientTile::kColumns) return launch_parts<WideGradientTile>(stream, op);
-    return launch_parts<NarrowGradientTile>(stream, op);
+// Long sums in parts, one matrix after the other; all else at once.
+void cuda_linear_backward(const Stream& stream, std::span<const LinearBackwardWeights> weights,
+                          std::span<const LinearBackwardData> data) {
+  const auto in_parts = [](const LinearBackwardWeights& op) { return parts_of(op) > 1; };
+  const bool alone = weights.empty() && data.size() == 1;
+  if (!alone && std::none_of(weights.begin(), weights.end(), in_parts)) {
+    return launch_backward_layer(weights, data, ProductLaunch{stream});
   }
-  const BlockProduct product = backward_weights_product(op);
-  if (product.columns > NarrowGradientTile::kColumns) {
-    return launch_product<WideGradientTile, true>(stream, product, NoEpilogue{});
+  for (const LinearBackwardWeights& op : weights) {
+    if (!in_parts(op)) {
+      launch_backward_layer(std::span(&op, 1), {}, ProductLaunch{stream});
+    } else if (op.out_stride > NarrowGradientTile::kColumns) {
+      launch_parts<WideGradientTile>(stream, op);
+    } else {
+      launch_parts<NarrowGradientTile>(stream, op);
+    }
   }
-  launch_product<NarrowGradientTile, true>(stream, product, NoEpilogue{});
+  for (const LinearBackwardData& op : data) cuda_linear_backward_data(stream, op);
 }
 
 void cuda_embedding_backward_weights(const Stream& stream, const LinearBackwardWeights& op,
@@ -71,9 +101,12 @@ void cuda_embedding_backward_weights(const Stream& stream, const LinearBackwardW
   if (parts > 1) add_parts(stream, op, parts);
 }
 
-void cuda_transpose_weights(const Stream& stream, const float* w, int in, int out, int out_stride, float* wt,
-                            int in_stride) {
-  for_each_index(stream, out * in_stride, TransposeElement{w, in, out_stride, wt, in_stride});
+void cuda_transpose_weights(const Stream& stream, std::span<const WeightTranspose> transposes) {
+  constexpr std::size_t kMost = TransposeElements::kMost;
+  for (; !transposes.empty(); transposes = transposes.subspan(std::min(kMost, transposes.size()))) {
+    const TransposeElements elements(transposes.first(std::min(kMost, transposes.size())));
+    for_each_index(stream, elements.ends[kMost - 1], elements);
+  }
 }
 
 }  // namespace stampede

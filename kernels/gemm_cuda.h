@@ -3,18 +3,19 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
-#include "kernels/gemm.h"
+#include "kernels/layer_products.h"
 
 namespace stampede {
 
-void cuda_linear_forward(const Stream& stream, const LinearForward& op);
+void cuda_linear_forward(const Stream& stream, std::span<const LinearForward> ops);
 void cuda_embedding_forward(const Stream& stream, const LinearForward& op, const std::int32_t* classes);
 void cuda_linear_backward_data(const Stream& stream, const LinearBackwardData& op);
-void cuda_linear_backward_weights(const Stream& stream, const LinearBackwardWeights& op);
+void cuda_linear_backward(const Stream& stream, std::span<const LinearBackwardWeights> weights,
+                          std::span<const LinearBackwardData> data);
 void cuda_embedding_backward_weights(const Stream& stream, const LinearBackwardWeights& op,
                                      const std::int32_t* classes);
-void cuda_transpose_weights(const Stream& stream, const float* w, int in, int out, int out_stride, float* wt,
-                            int in_stride);
+void cuda_transpose_weights(const Stream& stream, std::span<const WeightTranspose> transposes);
 
 }  // namespace stampede

@@ -2,21 +2,30 @@
 #include "kernels/optimizer_cuda.h"
 
 #include "kernels/launch.h"
-#include "kernels/optimizer_blocks.h"
+#include "kernels/optimizer_step_blocks.h"
 
 #ifdef __CUDACC__
 namespace stampede {
+namespace {
+
+struct UpdateLaunch {
+  const Stream& stream;
+
+  template <class Kernel>
+  void blocks(unsigned grid, const Kernel& kernel) const {
+    launch_blocks(stream, grid, kOptimizerThreads, 0, kernel);
+  }
+  template <class Functor>
+  void each(int count, const Functor& functor) const {
+    for_each_index(stream, count, functor);
+  }
+};
+
+}  // namespace
 
 void cuda_optimizer_step(const Stream& stream, const OptimizerConfig& config, const OptimizerBlocks& blocks, int groups,
                          float learning_rate, float scale, LearnerState* state) {
-  const auto chunks = static_cast<unsigned>(optimizer_chunks(blocks.count));
-  if (chunks == 0) return;
-  UpdateScalars* const scalars = update_scalars(blocks);
-  launch_blocks(stream, chunks, kOptimizerThreads, 0, CombineGradients{blocks, groups, scale, state});
-  launch_blocks(stream, 1, DecideUpdate::kThreads, 0,
-                DecideUpdate{config, blocks.scratch, chunks, learning_rate, state, scalars});
-  for_each_index(stream, static_cast<int>(blocks.count),
-                 ApplyUpdate{config.kind, config.epsilon_inside_root, blocks, scalars});
+  launch_optimizer_step(UpdateLaunch{stream}, config, blocks, groups, learning_rate, scale, state);
 }
 
 void cuda_polyak_update(const Stream& stream, const float* online, float* target, std::size_t count, float tau) {

@@ -12,7 +12,7 @@ struct HalfTowerShape : TowerShape<kHidden> {
   static constexpr int kThreadRows = kRows / TowerShape<kHidden>::kRowGroups;
 };
 
-// blocks: most that share a batch, kBlocksPerProcessor for each multiprocessor.
+// blocks: most that share a batch, or a tower's part of them; kBlocksPerProcessor for each multiprocessor.
 template <int kHidden>
 bool wants_half_tiles(int rows, int blocks) {
   using Shape = TowerShape<kHidden>;

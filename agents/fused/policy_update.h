@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agents/fused/fused_use.h"
+#include "agents/fused/half_tiles.h"
 #include "agents/fused/policy_update_blocks.h"
 #include "agents/normalizer.h"
 #include "agents/trainable_network.h"
@@ -53,8 +54,10 @@ class FusedPolicyUpdate {
 
  private:
   PolicyUpdateBatch batch(const RingView& ring, const Request& request) const;
+  template <int kHidden, class Launch>
+  void launch_tiles(const Launch& launch, const RingView& ring, const Request& request) const;
   template <class Shape, class Launch>
-  void launch_shape(const Launch& launch, const RingView& ring, const Request& request) const;
+  void launch_shape(const Launch& launch, const PolicyUpdateBatch& batch, const Request& request) const;
 
   Precision precision_;
   OptimizerConfig optimizer_;
@@ -80,19 +83,26 @@ void FusedPolicyUpdate::launch_moments(const Launch& launch, const RingView& rin
 
 template <class Launch>
 void FusedPolicyUpdate::launch_update(const Launch& launch, const RingView& ring, const Request& request) const {
-  const bool narrow = setup_.towers[0].tower.width == 64;
-  if (precision_ == Precision::kBf16) {
-    return narrow ? launch_shape<Bf16TowerShape<64>>(launch, ring, request)
-                  : launch_shape<Bf16TowerShape<128>>(launch, ring, request);
+  if (setup_.towers[0].tower.width == 64) return launch_tiles<64>(launch, ring, request);
+  launch_tiles<128>(launch, ring, request);
+}
+
+// On tensor cores a tile is one pass of the block's warps, whatever its rows.
+template <int kHidden, class Launch>
+void FusedPolicyUpdate::launch_tiles(const Launch& launch, const RingView& ring, const Request& request) const {
+  const PolicyUpdateBatch batch = this->batch(ring, request);
+  if (precision_ == Precision::kBf16) return launch_shape<Bf16TowerShape<kHidden>>(launch, batch, request);
+  if (wants_half_tiles<kHidden>(batch.size, setup_.partials.slots)) {
+    return launch_shape<HalfTowerShape<kHidden>>(launch, batch, request);
   }
-  return narrow ? launch_shape<TowerShape<64>>(launch, ring, request)
-                : launch_shape<TowerShape<128>>(launch, ring, request);
+  launch_shape<TowerShape<kHidden>>(launch, batch, request);
 }
 
 template <class Shape, class Launch>
-void FusedPolicyUpdate::launch_shape(const Launch& launch, const RingView& ring, const Request& request) const {
+void FusedPolicyUpdate::launch_shape(const Launch& launch, const PolicyUpdateBatch& batch,
+                                     const Request& request) const {
   const PolicyMetricsFinish finish{metric_totals_.data, request.target_kl};
-  launch_policy_update<Shape>(setup_, batch(ring, request), blocks_, optimizer_, request.learning_rate, finish, launch);
+  launch_policy_update<Shape>(setup_, batch, blocks_, optimizer_, request.learning_rate, finish, launch);
 }
 #endif
 

@@ -120,8 +120,10 @@ struct MomentPartsKernel {
 
 // Partial gradients of one batch. The first `slots` blocks work on the first tower, the next ones on the
 // second; each takes every slots-th tile.
-template <class Shape>
+template <class TileShape>
 struct PolicyGradientKernel {
+  using Shape = TileShape;
+
   PolicyUpdateSetup setup;
   PolicyUpdateBatch batch;
   std::size_t parameter_count;

@@ -8,6 +8,7 @@
 #include "kernels/columns.h"
 #include "kernels/error.h"
 #include "kernels/gemm.h"
+#include "kernels/layer_products.h"
 
 namespace stampede {
 namespace {
@@ -20,6 +21,19 @@ struct Rows {
   const float* data;
   int stride;
 };
+
+// Whether the second half of the layers is a tower like the first half.
+bool has_towers_alike(const NetworkSpec& spec) {
+  const std::vector<LayerLayout>& layers = spec.layers();
+  const std::size_t depth = layers.size() / 2;
+  if (spec.tower_count() != 2 || spec.one_hot() || spec.features().size > 0) return false;
+  if (layers.size() != 2 * depth || layers[depth - 1].tower == layers[depth].tower) return false;
+  for (std::size_t l = 0; l < depth; ++l) {
+    const LayerLayout &own = layers[l], &other = layers[depth + l];
+    if (own.out_stride != other.out_stride || own.normalized() || other.normalized()) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -62,6 +76,8 @@ MlpNetwork::MlpNetwork(NetworkSpec spec, std::shared_ptr<const CublasProducts> p
     }
     places_.push_back(place);
   }
+  alike_ = !products_ && has_towers_alike(this->spec());
+  if (alike_) passing_ = 4;
 }
 
 int MlpNetwork::preferred_rows(const Stream& stream) const {
@@ -70,7 +86,7 @@ int MlpNetwork::preferred_rows(const Stream& stream) const {
 }
 
 std::size_t MlpNetwork::native_size(int rows, bool with_gradient) const {
-  return static_cast<std::size_t>(rows) * (2 * widest_ + (with_gradient ? kept_ + norms_ : 0)) +
+  return static_cast<std::size_t>(rows) * (passing_ * widest_ + (with_gradient ? kept_ + norms_ : 0)) +
          (with_gradient ? statistics_ + gradient_scratch_size(rows) : 0);
 }
 
@@ -82,7 +98,7 @@ std::size_t MlpNetwork::gradient_scratch_size(int rows) const {
 
 float* MlpNetwork::gradient_scratch(float* workspace, int rows) const {
   if (gradient_parts(rows) == 1) return nullptr;
-  const std::size_t used = static_cast<std::size_t>(rows) * (2 * widest_ + kept_ + norms_) + statistics_;
+  const std::size_t used = static_cast<std::size_t>(rows) * (passing_ * widest_ + kept_ + norms_) + statistics_;
   return workspace + (used + 15) / 16 * 16;
 }
 
@@ -189,6 +205,7 @@ ReluMask MlpNetwork::mask(std::size_t layer, int rows, float* workspace) const {
 
 void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
                          float* workspace, float* outputs) const {
+  if (together(stream)) return forward_together(stream, parameters, input, rows, keep, workspace, outputs);
   const auto count = static_cast<std::size_t>(rows);
   const bool by_library = products_ && products_->serves(stream);
   const float* x = nullptr;
@@ -217,18 +234,29 @@ void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkI
 }
 
 void MlpNetwork::prepare_backward(const Stream& stream, const float* parameters, float* prepared) const {
+  constexpr std::size_t kMost = 8;  // at a time
   const bool by_library = products_ && products_->serves(stream);
+  WeightTranspose transposes[kMost];
+  std::size_t count = 0;
   for (std::size_t l = 0; l < places_.size(); ++l) {
     if (places_[l].first && spec().one_hot()) continue;
     if (by_library && plain_stride(l) > 0) continue;
     const LayerLayout& layer = spec().layers()[l];
-    transpose_weights(stream, parameters + layer.weight, layer.in, layer.out, layer.out_stride,
-                      prepared + places_[l].transposed, padded_row(layer.in));
+    transposes[count++] = {
+        parameters + layer.weight, layer.in, layer.out, layer.out_stride, prepared + places_[l].transposed,
+        padded_row(layer.in)};
+    if (count < kMost) continue;
+    transpose_weights(stream, transposes);
+    count = 0;
   }
+  transpose_weights(stream, std::span(transposes, count));
 }
 
 void MlpNetwork::backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input,
                           int rows, const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const {
+  if (together(stream)) {
+    return backward_together(stream, prepared, input, rows, d_outputs, workspace, gradients, d_inputs);
+  }
   const std::vector<LayerLayout>& layers = spec().layers();
   const auto count = static_cast<std::size_t>(rows);
   const bool by_library = products_ && products_->serves(stream);
@@ -247,9 +275,12 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
       if (gradients != nullptr) embedding_backward_weights(stream, weights, input.classes);
       continue;
     }
+    const std::span<const LinearBackwardWeights> own(&weights, gradients != nullptr && !by_library ? 1 : 0);
     if (gradients != nullptr && by_library) products_->backward_weights(stream, weights, scratch);
-    if (gradients != nullptr && !by_library) linear_backward_weights(stream, weights);
-    if (place.first && d_inputs == nullptr) continue;
+    if (place.first && d_inputs == nullptr) {
+      linear_backward(stream, own, {});
+      continue;
+    }
     LinearBackwardData data = data_shape(l, rows);
     data.dy = dy;
     data.wt = prepared + place.transposed;
@@ -259,7 +290,7 @@ void MlpNetwork::backward(const Stream& stream, const float* parameters, const f
       const ReluMask bits = place.first ? ReluMask{} : mask(l - 1, rows, workspace);
       products_->backward_data(stream, data, {bits, parameters + layers[l].weight, plain_stride(l)}, scratch);
     } else {
-      linear_backward_data(stream, data);
+      linear_backward(stream, own, std::span(&data, 1));
     }
     if (!place.first && shows_features(l - 1)) {
       add_through_activation(stream, feature_columns(l - 1, rows), gemm_activation(layers[l - 1].activation),

@@ -40,6 +40,12 @@ class MlpNetwork final : public Network {
                           float* dy, float* gradients) const;
   void move_norm(const Stream& stream, const float* parameters, const float* direction, std::size_t layer, int rows,
                  float* workspace, float* dx) const;
+  // Two towers alike, layer by layer together: on CUDA each takes one launch for both.
+  bool together(const Stream& stream) const { return alike_ && stream.is_cuda(); }
+  void forward_together(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
+                        float* workspace, float* outputs) const;
+  void backward_together(const Stream& stream, const float* prepared, NetworkInput input, int rows,
+                         const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const;
   // A layer's products without their pointers.
   LinearForward forward_shape(std::size_t layer, int rows) const;
   LinearBackwardWeights weights_shape(std::size_t layer, int rows) const;
@@ -81,6 +87,8 @@ class MlpNetwork final : public Network {
   std::size_t norms_ = 0;       // layers with layer normalisation
   std::size_t statistics_ = 0;  // floats of all batch statistics
   std::size_t widest_ = 0;      // floats per row of the widest hidden layer
+  std::size_t passing_ = 2;     // hidden layers whose values or gradients are there at a time
+  bool alike_ = false;          // two towers of equal strides, multiplied by our own kernels without more
   std::size_t masks_ = 0;       // words per row of all ReLU bits
   std::size_t prepared_size_ = 0;
   std::shared_ptr<const CublasProducts> products_;

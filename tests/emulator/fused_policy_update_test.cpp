@@ -48,25 +48,29 @@ std::vector<FusedCase> all_cases() {
   using enum Activation;
   return {
       {.name = "two towers, tanh, 2 actions", .inputs = 4, .rows = 257, .minibatches = 2},
+      {.name = "the same in whole tiles", .inputs = 4, .rows = 257, .minibatches = 2, .blocks = 6},
       {.name = "shared, ReLU, 6 actions",
        .shared_torso = true,
        .activation = kRelu,
        .action = Space::discrete(6),
        .inputs = 8,
-       .rows = 33},
+       .rows = 33,
+       .blocks = 3},
       {.name = "two towers, ReLU, Gaussian", .activation = kRelu, .action = box(1), .inputs = 3, .rows = 31},
       {.name = "shared, tanh, Gaussian of 3", .shared_torso = true, .action = box(3), .inputs = 1, .rows = 257},
       {.name = "two tiles of three to a block", .inputs = 4, .rows = 257, .blocks = 4},
       {.name = "128, five tiles to two blocks", .width = 128, .shared_torso = true, .rows = 257, .blocks = 2},
       {.name = "one row", .inputs = 2, .rows = 1},
       {.name = "128, two towers, tanh, 3 actions", .width = 128, .action = Space::discrete(3), .inputs = 6, .rows = 33},
+      {.name = "128, half tiles, one of them full", .width = 128, .shared_torso = true, .rows = 65},
       {.name = "128, shared, ReLU, Gaussian of 2",
        .width = 128,
        .shared_torso = true,
        .activation = kRelu,
        .action = box(2),
        .inputs = 5,
-       .rows = 257},
+       .rows = 257,
+       .blocks = 8},
       {.name = "normalised, in order",
        .rows = 257,
        .permuted = false,
@@ -107,13 +111,49 @@ TEST(FusedPolicyUpdate, IsTheStepwiseUpdate) {
 // but the order of these sums, and so does a loss of exactly the old values.
 TEST(FusedPolicyUpdate, FirstRatioIsExactlyOne) {
   for (const int width : {64, 128}) {
-    FusedUpdateRig rig({.name = "", .width = width, .rows = 65});
-    rig.store_own_policy();
-    rig.learn_fused(PpoLossConfig{}, {});
-    EXPECT_EQ(rig.fused_totals()[PolicyRowMetrics::kApproxKl], 0.0) << width;
-    EXPECT_EQ(rig.fused_totals()[PolicyRowMetrics::kClipFraction], 0.0) << width;
-    EXPECT_GT(rig.fused_totals()[PolicyRowMetrics::kEntropy], 1.0) << width;
+    for (const int blocks : {2, kMostBlocks}) {  // whole tiles, half tiles
+      FusedUpdateRig rig({.name = "", .width = width, .rows = 65, .blocks = blocks});
+      rig.store_own_policy();
+      rig.learn_fused(PpoLossConfig{}, {});
+      EXPECT_EQ(rig.fused_totals()[PolicyRowMetrics::kApproxKl], 0.0) << width;
+      EXPECT_EQ(rig.fused_totals()[PolicyRowMetrics::kClipFraction], 0.0) << width;
+      EXPECT_GT(rig.fused_totals()[PolicyRowMetrics::kEntropy], 1.0) << width;
+    }
   }
+}
+
+// Rows of the tiles, and blocks, of an update's gradient.
+struct GradientGrid {
+  int *rows, *grid;
+
+  template <unsigned kThreads, unsigned kBlocksPerProcessor, class Kernel>
+  void blocks(unsigned blocks, std::size_t, const Kernel&) const {
+    if constexpr (requires { Kernel::Shape::kRows; }) {
+      *rows = Kernel::Shape::kRows;
+      *grid = static_cast<int>(blocks);
+    }
+  }
+  template <class Functor>
+  void each(int, const Functor&) const {}
+};
+
+// So many that every block has a half tile of its own, up to half as many whole tiles, of both towers, as
+// multiprocessors. On tensor cores never.
+TEST(FusedPolicyUpdate, HalvesTilesOfSmallMinibatches) {
+  const auto grid_of = [](FusedCase setup) {
+    FusedUpdateRig rig(setup);
+    int rows = 0, grid = 0;
+    rig.learn_fused_with(GradientGrid{&rows, &grid}, kClip);
+    return std::pair(rows, grid);
+  };
+  EXPECT_EQ(grid_of({.name = "", .shared_torso = true, .rows = 66 * 128}), std::pair(64, 132));
+  EXPECT_EQ(grid_of({.name = "", .shared_torso = true, .rows = 66 * 128 + 1}), std::pair(128, 67));
+  EXPECT_EQ(grid_of({.name = "", .rows = 33 * 128}), std::pair(64, 132));
+  EXPECT_EQ(grid_of({.name = "", .rows = 33 * 128 + 1}), std::pair(128, 68));
+  EXPECT_EQ(grid_of({.name = "", .rows = 4 * 33 * 128, .minibatches = 4}), std::pair(64, 132));
+  EXPECT_EQ(grid_of({.name = "", .width = 128, .rows = 33 * 64}), std::pair(32, 132));
+  EXPECT_EQ(grid_of({.name = "", .width = 128, .rows = 33 * 64 + 1}), std::pair(64, 68));
+  EXPECT_EQ(grid_of({.name = "", .rows = 257, .precision = Precision::kBf16}), std::pair(128, 6));
 }
 
 TEST(FusedPolicyUpdate, KnowsTheOtherLosses) {
@@ -217,6 +257,15 @@ TEST(RemovedBarriers, OfFusedPolicyUpdates) {
     std::vector<float> all = learner_bits(rig.fused().network());
     for (std::size_t k = 0; k < PolicyRowMetrics::kSize; ++k) all.push_back(static_cast<float>(rig.fused_totals()[k]));
     return all;
+  };
+  EXPECT_GT(simt::expect_barriers_are_needed(launch, "last_block.h"), 10u);
+}
+
+TEST(RemovedBarriers, OfHalfTilesOfPolicyUpdates) {
+  const auto launch = [](const Schedule& schedule) {
+    FusedUpdateRig rig({.name = "", .shared_torso = true, .action = Space::discrete(6), .rows = 65});
+    rig.learn_fused(kClip, schedule);
+    return learner_bits(rig.fused().network());
   };
   EXPECT_GT(simt::expect_barriers_are_needed(launch, "last_block.h"), 10u);
 }

@@ -78,7 +78,13 @@ class FusedUpdateRig {
   template <class Loss>
   int learn_fused(const Loss& loss, const simt::Schedule& schedule, int first = 0, int epochs = 1) {
     int launches = 0;
-    const EmulatedLaunch launch{schedule, &launches};
+    learn_fused_with(EmulatedLaunch{schedule, &launches}, loss, first, epochs);
+    return launches;
+  }
+
+  // The same by launches of any kind.
+  template <class Launch, class Loss>
+  void learn_fused_with(const Launch& launch, const Loss& loss, int first = 0, int epochs = 1) {
     fused_->launch_moments(launch, ring_->view(), {key(), case_.permuted, case_.rows}, first + epochs,
                            case_.minibatches);
     for (int k = 0; k < epochs * case_.minibatches; ++k) {
@@ -86,7 +92,6 @@ class FusedUpdateRig {
                             {first + k / case_.minibatches, k % case_.minibatches, case_.scaling, AnyPolicyLoss(loss),
                              case_.target_kl, 0.01f});
     }
-    return launches;
   }
 
   // The same on the CPU.

@@ -8,30 +8,17 @@
 
 #include "kernels/gemm.h"
 #include "kernels/gemm_blocks.h"
-#include "tests/emulator/guarded_array.h"
+#include "tests/emulator/product_rig.h"
 
 namespace stampede {
 namespace {
 
+using namespace product_rig;
 using simt::GuardedArray;
 using simt::same_bits;
 using simt::Schedule;
 
 constexpr GemmActivation kActivations[] = {GemmActivation::kLinear, GemmActivation::kTanh, GemmActivation::kRelu};
-
-// Uniform in [-1, 1); columns from `used` on are NaN, so that reading padding shows.
-std::vector<float> matrix(int rows, int stride, int used, std::uint32_t seed) {
-  std::vector<float> values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(stride), NAN);
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < used; ++c) {
-      seed = seed * 1664525u + 1013904223u;
-      values[static_cast<std::size_t>(r * stride + c)] = static_cast<float>(seed >> 8) * 0x1p-23f - 1.0f;
-    }
-  }
-  return values;
-}
-
-int padded(int n) { return (n + 15) / 16 * 16; }
 
 template <class Wide, class Narrow, bool kTransposed, class Epilogue>
 void emulate_product(const BlockProduct& product, const Epilogue& epilogue, const Schedule& schedule) {
@@ -46,35 +33,7 @@ void emulate_product(const BlockProduct& product, const Epilogue& epilogue, cons
   }
 }
 
-struct Shape {
-  int rows, in, out_stride;
-};
 constexpr Shape kShapes[] = {{1, 4, 64}, {31, 2, 16}, {33, 17, 64}, {257, 4, 16}, {65, 64, 64}, {33, 65, 144}};
-
-class ForwardCase {
- public:
-  explicit ForwardCase(Shape shape)
-      : shape_(shape),
-        stride_(padded(shape.in) + 16),
-        x_(matrix(shape.rows, stride_, shape.in, 1)),
-        w_(matrix(shape.in, shape.out_stride, shape.out_stride, 2)),
-        b_(matrix(1, shape.out_stride, shape.out_stride, 3)) {}
-
-  LinearForward op(GuardedArray<float>& y, GemmActivation activation) {
-    return {x_.data(),   stride_,   w_.data(),         b_.data(), y.data(), shape_.out_stride + 16,
-            shape_.rows, shape_.in, shape_.out_stride, activation};
-  }
-  GuardedArray<float> output() const {
-    return GuardedArray<float>(static_cast<std::size_t>(shape_.rows * (shape_.out_stride + 16)), -9.0f);
-  }
-  const float* x() { return x_.data(); }
-  int stride() const { return stride_; }
-
- private:
-  Shape shape_;
-  int stride_;
-  GuardedArray<float> x_, w_, b_;
-};
 
 void plain_forward(const LinearForward& op) {
   for (int r = 0; r < op.rows; ++r) {

@@ -7,9 +7,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels/optimizer.h"
-#include "kernels/optimizer_blocks.h"
+#include "kernels/optimizer_step_blocks.h"
 #include "tests/emulator/guarded_array.h"
 
 namespace stampede {
@@ -45,6 +46,7 @@ struct Learner {
         scratch(optimizer_scratch_size(count), NAN),
         size(count) {
     for (std::size_t i = 0; i < count; ++i) second.data()[i] = 0.001f * static_cast<float>(i % 7);
+    *update_arrivals(blocks()) = 0;
   }
 
   OptimizerBlocks blocks() {
@@ -60,17 +62,28 @@ struct Learner {
   LearnerState state;
 };
 
-// The launches of optimizer_cuda.cu.
-void emulated_step(Learner& learner, const Update& update, const Schedule& schedule) {
-  const OptimizerBlocks blocks = learner.blocks();
-  const auto chunks = static_cast<unsigned>(optimizer_chunks(blocks.count));
-  UpdateScalars* const scalars = update_scalars(blocks);
-  simt::run(chunks, kOptimizerThreads, 0, schedule,
-            CombineGradients{blocks, update.groups, update.scale, &learner.state});
-  simt::run(1, DecideUpdate::kThreads, 0, schedule,
-            DecideUpdate{update.config, blocks.scratch, chunks, update.learning_rate, &learner.state, scalars});
-  const ApplyUpdate apply{update.config.kind, update.config.epsilon_inside_root, blocks, scalars};
-  for (int i = 0; i < static_cast<int>(blocks.count); ++i) apply(i);
+struct EmulatedUpdate {
+  Schedule schedule;
+  int* launches;
+
+  template <class Kernel>
+  void blocks(unsigned grid, const Kernel& kernel) const {
+    ++*launches;
+    simt::run(grid, kOptimizerThreads, 0, schedule, kernel);
+  }
+  template <class Functor>
+  void each(int count, const Functor& functor) const {
+    ++*launches;
+    for (int i = 0; i < count; ++i) functor(i);
+  }
+};
+
+// The launches of optimizer_cuda.cu. Returns how many there were.
+int emulated_step(Learner& learner, const Update& update, const Schedule& schedule) {
+  int launches = 0;
+  launch_optimizer_step(EmulatedUpdate{schedule, &launches}, update.config, learner.blocks(), update.groups,
+                        update.learning_rate, update.scale, &learner.state);
+  return launches;
 }
 
 void cpu_step(Learner& learner, const Update& update) {
@@ -111,13 +124,14 @@ std::vector<Update> all_updates() {
 }
 
 TEST(OptimizerBlocks, SameBitsAsTheCpuUpdate) {
-  for (const std::size_t count : {16ul, 48ul, 1040ul, 4112ul}) {
+  for (const std::size_t count : {16ul, 48ul, 1024ul, 1040ul, 4112ul}) {
     for (const Update& update : all_updates()) {
       for (const Schedule& schedule : simt::all_schedules()) {
         Learner cpu(count), cuda(count);
         for (std::uint32_t step = 0; step < 3; ++step) {
           cpu_step(cpu, update);
-          emulated_step(cuda, update, schedule);
+          EXPECT_EQ(emulated_step(cuda, update, schedule), count <= kOptimizerChunk ? 1 : 2);
+          EXPECT_EQ(*update_arrivals(cuda.blocks()), 0u);
           expect_same(cpu, cuda, schedule.name());
           cpu.refill(step + 10);
           cuda.refill(step + 10);
@@ -203,8 +217,8 @@ TEST(OptimizerBlocks, AdamFollowsThePaper) {
 }
 
 TEST(OptimizerBlocks, StoppedOrFailedLearnerIsLeftAlone) {
-  for (const bool failed : {false, true}) {
-    Learner learner(1040), untouched(1040);
+  for (const auto& [failed, count] : {std::pair{false, 1040ul}, {true, 1040ul}, {false, 48ul}, {true, 48ul}}) {
+    Learner learner(count), untouched(count);
     (failed ? learner.state.failed : learner.state.stop) = 1;
     emulated_step(learner, {}, {});
     EXPECT_TRUE(same_bits(learner.parameters.values(), untouched.parameters.values()));

@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/gemm_blocks.h"
-#include "kernels/optimizer_blocks.h"
+#include "kernels/layer_products_blocks.h"
+#include "kernels/optimizer_step_blocks.h"
 #include "kernels/reduce_blocks.h"
 #include "kernels/scan_blocks.h"
 #include "tests/emulator/removed_barriers.h"
@@ -98,6 +98,49 @@ TEST(RemovedBarriers, OfDecidedUpdates) {
     UpdateScalars scalars{};
     simt::run(1, DecideUpdate::kThreads, 0, schedule, DecideUpdate{{}, squares.data(), 257, 0.1f, &state, &scalars});
     return std::vector<float>{state.gradient_norm, scalars.rate, scalars.inverse_root};
+  };
+  EXPECT_EQ(expect_barriers_are_needed(launch), 2u);
+}
+
+// What a block of the last update leaves: parameters, norm and rate.
+template <class Kernel>
+std::vector<float> updated(std::size_t count, const Kernel& kernel, const Schedule& schedule) {
+  GuardedArray<float> parameters(values(count)), gradients(values(count)), first(count, 0.0f), second(count, 0.0f);
+  GuardedArray<float> scratch(optimizer_scratch_size(count), 0.0f);
+  LearnerState state{};
+  const OptimizerBlocks blocks{parameters.data(), gradients.data(), first.data(), second.data(), scratch.data(), count};
+  kernel(blocks, &state, schedule);
+  std::vector<float> all = parameters.values();
+  all.push_back(state.gradient_norm);
+  all.push_back(update_scalars(blocks)->rate);
+  return all;
+}
+
+TEST(RemovedBarriers, OfUpdatesOfOneChunk) {
+  const auto launch = [](const Schedule& schedule) {
+    const auto run = [](const OptimizerBlocks& blocks, LearnerState* state, const Schedule& order) {
+      UpdateScalars* const scalars = update_scalars(blocks);
+      simt::run(
+          1, kOptimizerThreads, 0, order,
+          UpdateChunk{
+              {blocks, 1, 0.5f, state}, {{}, blocks.scratch, 1, 0.1f, state, scalars}, {{}, false, blocks, scalars}});
+    };
+    return updated(1000, run, schedule);
+  };
+  EXPECT_EQ(expect_barriers_are_needed(launch, "kernels/optimizer_blocks.h"), 4u);
+}
+
+TEST(RemovedBarriers, OfLayersForward) {
+  const auto launch = [](const Schedule& schedule) {
+    constexpr int kRows = 65, kIn = 65, kOut = 80;
+    GuardedArray<float> x(values(kRows * kIn)), w(values(kIn * kOut)), b(values(kOut)), y(2 * kRows * kOut, 0.0f);
+    const LinearForward op{x.data(), kIn, w.data(), b.data(), y.data(), kOut, kRows, kIn, kOut, GemmActivation::kTanh};
+    LinearForward other = op;
+    other.y = y.data() + kRows * kOut;
+    other.activation = GemmActivation::kRelu;
+    launch_forward_layers(
+        op, other, [&](unsigned grid, const auto& kernel) { simt::run(grid, kLayerThreads, 0, schedule, kernel); });
+    return y.values();
   };
   EXPECT_EQ(expect_barriers_are_needed(launch), 2u);
 }

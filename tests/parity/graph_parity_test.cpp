@@ -79,5 +79,20 @@ TEST(GraphParity, AnIterationOfPpoIsFiftyOneLaunches) {
   }
 }
 
+// Launches and cleared blocks of one environment row and one update, for td3 of the critics alone.
+TEST(GraphParity, AnIterationOfSoftActorCriticIsFiftyEightLaunches) {
+  const std::string reason = cuda_unavailable_reason();
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  const Stream stream = Stream::cuda();
+  for (const AlgorithmEntry& algorithm : algorithms()) {
+    const std::string id(algorithm.id);
+    if (id != "sac" && id != "td3") continue;
+    TrainingRun run = small_run(algorithm, stream, {{"hidden", "64,64"}});
+    Graph graph(stream, true);
+    for (int k = 0; k < 16; ++k) graph.run([&] { run.iterate(1); });
+    EXPECT_EQ(graph.nodes(), id == "sac" ? 58 : 31) << id;
+  }
+}
+
 }  // namespace
 }  // namespace stampede
