@@ -24,33 +24,25 @@ void activate_block(GemmActivation activation, float* y, std::ptrdiff_t stride, 
   if (activation == GemmActivation::kRelu) activate_block<GemmActivation::kRelu>(y, stride, rows, columns);
 }
 
-// dx *= activation'(.), from the activated values x.
-void differentiate_block(GemmActivation activation, const float* x, std::ptrdiff_t x_stride, float* dx,
-                         std::ptrdiff_t dx_stride, int rows, int columns) {
-  for (int r = 0; r < rows; ++r, x += x_stride, dx += dx_stride) {
-    for (int k = 0; k < columns; k += Vector::kLanes) {
-      const Vector value = Vector::load(x + k);
-      const Vector gradient = Vector::load(dx + k);
-      const Vector product = activation == GemmActivation::kTanh
-                                 ? differentiate<GemmActivation::kTanh>(value, gradient)
-                                 : differentiate<GemmActivation::kRelu>(value, gradient);
-      product.store(dx + k);
-    }
+// db[o] += sum_r dy[r, o] for Width columns from o on, side by side: one sum waits for its last addition.
+template <int Width>
+void add_columns(const LinearBackwardWeights& op, int o) {
+  constexpr int kVectors = Width / Vector::kLanes;
+  Vector sum[kVectors];
+  for (int j = 0; j < kVectors; ++j) sum[j] = Vector::load(op.db + o + j * Vector::kLanes);
+  const float* dy = op.dy + o;
+  for (int r = 0; r < op.rows; ++r, dy += op.dy_stride) {
+    for (int j = 0; j < kVectors; ++j) sum[j] = sum[j] + Vector::load(dy + j * Vector::kLanes);
   }
+  for (int j = 0; j < kVectors; ++j) sum[j].store(op.db + o + j * Vector::kLanes);
 }
 
 // db[o] += sum_r dy[r, o]
 void add_rows(const LinearBackwardWeights& op) {
-  for (int o = 0; o < op.out_stride; o += kRowPadding) {
-    constexpr int kVectors = kRowPadding / Vector::kLanes;
-    Vector sum[kVectors];
-    for (int j = 0; j < kVectors; ++j) sum[j] = Vector::load(op.db + o + j * Vector::kLanes);
-    const float* dy = op.dy + o;
-    for (int r = 0; r < op.rows; ++r, dy += op.dy_stride) {
-      for (int j = 0; j < kVectors; ++j) sum[j] = sum[j] + Vector::load(dy + j * Vector::kLanes);
-    }
-    for (int j = 0; j < kVectors; ++j) sum[j].store(op.db + o + j * Vector::kLanes);
-  }
+  constexpr int kWide = 4 * kRowPadding;
+  int o = 0;
+  for (; o + kWide <= op.out_stride; o += kWide) add_columns<kWide>(op, o);
+  for (; o < op.out_stride; o += kRowPadding) add_columns<kRowPadding>(op, o);
 }
 
 // dw of a narrow layer, such as a head of two values: as dw's transpose, whose rows are long. The same products in the
@@ -67,7 +59,7 @@ void add_narrow_products(const LinearBackwardWeights& op) {
     }
     const Product product{op.dy,        1,          op.dy_stride, op.x + k, op.x_stride, transposed,
                           kWidestPanel, transposed, kWidestPanel, op.rows};
-    multiply(product, op.out, (width + kRowPadding - 1) / kRowPadding * kRowPadding, [](int, int, int, int) {});
+    multiply<KeepSum>(product, op.out, (width + kRowPadding - 1) / kRowPadding * kRowPadding);
     for (int j = 0; j < width; ++j) {
       for (int o = 0; o < op.out; ++o) dw[j * op.out_stride + o] = transposed[o * kWidestPanel + j];
     }
@@ -80,10 +72,14 @@ alignas(64) constexpr float kZeros[kWidestPanel] = {};
 
 void cpu_linear_forward(const LinearForward& op) {
   const Product product{op.x, op.x_stride, 1, op.w, op.out_stride, op.b, 0, op.y, op.y_stride, op.in};
-  multiply(product, op.rows, op.out_stride, [&](int row, int count, int column, int width) {
-    float* y = op.y + static_cast<std::ptrdiff_t>(row) * op.y_stride + column;
-    activate_block(op.activation, y, op.y_stride, count, width);
-  });
+  switch (op.activation) {
+    case GemmActivation::kLinear:
+      return multiply<KeepSum>(product, op.rows, op.out_stride);
+    case GemmActivation::kTanh:
+      return multiply<ActivateSum<GemmActivation::kTanh>>(product, op.rows, op.out_stride);
+    case GemmActivation::kRelu:
+      return multiply<ActivateSum<GemmActivation::kRelu>>(product, op.rows, op.out_stride);
+  }
 }
 
 void cpu_embedding_forward(const LinearForward& op, const std::int32_t* classes) {
@@ -96,26 +92,28 @@ void cpu_embedding_forward(const LinearForward& op, const std::int32_t* classes)
 }
 
 void cpu_linear_backward_data(const LinearBackwardData& op) {
-  const bool linear = op.activation == GemmActivation::kLinear;
   for (int column = 0; column < op.in_stride; column += kWidestPanel) {
     const int width = std::min(kWidestPanel, op.in_stride - column);
     float* dx = op.dx + column;
-    const Product product{op.dy,
-                          op.dy_stride,
-                          1,
-                          op.wt + column,
-                          op.in_stride,
-                          op.accumulate ? dx : kZeros,
-                          op.accumulate ? op.dx_stride : 0,
-                          dx,
-                          op.dx_stride,
-                          op.out};
-    multiply(product, op.rows, width, [&](int row, int count, int, int) {
-      if (linear) return;
-      const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.x_stride + column;
-      float* block = dx + static_cast<std::ptrdiff_t>(row) * op.dx_stride;
-      differentiate_block(op.activation, x, op.x_stride, block, op.dx_stride, count, width);
-    });
+    Product product{op.dy,
+                    op.dy_stride,
+                    1,
+                    op.wt + column,
+                    op.in_stride,
+                    op.accumulate ? dx : kZeros,
+                    op.accumulate ? op.dx_stride : 0,
+                    dx,
+                    op.dx_stride,
+                    op.out};
+    if (op.activation == GemmActivation::kLinear) {
+      multiply<KeepSum>(product, op.rows, width);
+      continue;
+    }
+    product.values = op.x + column;
+    product.values_stride = op.x_stride;
+    const bool tanh = op.activation == GemmActivation::kTanh;
+    if (tanh) multiply<DifferentiateSum<GemmActivation::kTanh>>(product, op.rows, width);
+    if (!tanh) multiply<DifferentiateSum<GemmActivation::kRelu>>(product, op.rows, width);
   }
 }
 
@@ -123,7 +121,7 @@ void cpu_linear_backward_weights(const LinearBackwardWeights& op) {
   add_rows(op);
   if (op.out > 0 && op.out <= kNarrow && op.rows > 1) return add_narrow_products(op);
   const Product product{op.x, 1, op.x_stride, op.dy, op.dy_stride, op.dw, op.out_stride, op.dw, op.out_stride, op.rows};
-  multiply(product, op.in, op.out_stride, [](int, int, int, int) {});
+  multiply<KeepSum>(product, op.in, op.out_stride);
 }
 
 void cpu_embedding_backward_weights(const LinearBackwardWeights& op, const std::int32_t* classes) {
