@@ -36,7 +36,8 @@ HD GaussianChoice move_gaussian(float mean, float log_sigma, float noise) {
 // One dimension. Two words are drawn from rng, greedy or not.
 HD GaussianChoice choose_gaussian(float mean, float log_sigma, Rng& rng, bool greedy) {
   const std::uint32_t first = rng.next_word(), second = rng.next_word();
-  const float action = greedy ? mean : fused(exp_of(log_sigma), standard_normal(first, second), mean);
+  const float sampled = fused(exp_of(log_sigma), standard_normal(first, second), mean);
+  const float action = select_uniform(greedy, mean, sampled);
   return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
 }
 
