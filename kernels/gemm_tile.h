@@ -113,17 +113,17 @@ constexpr auto tile_functions() {
 // Every row of one panel of columns, in tiles of nearly equal height.
 template <class Finish, int Panel>
 void multiply_panel(Product product, int rows) {
+  if (rows <= 0) return;
   static constexpr auto kTiles = tile_functions<Finish, Panel>();
   constexpr int kHighest = tile_rows(Panel);
-  int tiles = (rows + kHighest - 1) / kHighest;
-  for (int row = 0; row < rows; --tiles) {
-    const int count = (rows - row + tiles - 1) / tiles;
+  const int tiles = (rows + kHighest - 1) / kHighest, lower = rows / tiles, higher_tiles = rows % tiles;
+  for (int tile = 0; tile < tiles; ++tile) {
+    const int count = tile < higher_tiles ? lower + 1 : lower;
     kTiles[static_cast<std::size_t>(count)](product);
     product.a += count * product.a_row;
     product.start += count * product.start_stride;
     product.c += count * product.c_stride;
     if (product.values != nullptr) product.values += count * product.values_stride;
-    row += count;
   }
 }
 

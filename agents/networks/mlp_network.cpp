@@ -114,7 +114,8 @@ LinearForward MlpNetwork::forward_shape(std::size_t layer, int rows) const {
           .rows = rows,
           .in = layout.in,
           .out_stride = layout.out_stride,
-          .activation = layout.normalized() ? GemmActivation::kLinear : gemm_activation(layout.activation)};
+          .activation = layout.normalized() ? GemmActivation::kLinear : gemm_activation(layout.activation),
+          .out = layout.out};
 }
 
 LinearBackwardWeights MlpNetwork::weights_shape(std::size_t layer, int rows) const {
