@@ -4,6 +4,7 @@
 
 #include "agents/policy_choice.h"
 #include "agents/policy_steps.h"
+#include "kernels/launch.h"
 
 namespace stampede {
 
@@ -43,8 +44,9 @@ struct ChooseGaussianOp {
   }
 };
 
-// One dimension with noise drawn here, without a branch, so that the loop over rows vectorises. Recorded: the sample,
-// its log-probability and the value are kept.
+// One dimension with noise drawn here, in two passes so that both vectorise. The first fills whole vectors even for a
+// few rows, because drawing one by one costs more than drawing too many. Recorded: the sample, its log-probability and
+// the value are kept.
 template <bool Recorded>
 struct ChooseGaussianScalarOp {
   PolicyLayout layout;
@@ -52,11 +54,32 @@ struct ChooseGaussianScalarOp {
   RandomKey key;
   bool greedy;
 
-  HD void operator()(int r) const {
+  HD void operator()(int begin, int end) const {
+#ifdef __CUDA_ARCH__
+    choose(begin, draw(begin));
+#else
+    const ChooseGaussianScalarOp op = *this;  // a local copy: its pointers are loop invariants for the vectoriser
+    const int count = end - begin, padded = (count + kVectorRows - 1) / kVectorRows * kVectorRows;
+    float normals[kCpuChunk + kVectorRows];
+    STAMPEDE_INDEPENDENT
+    for (int k = 0; k < padded; ++k) normals[k] = op.draw(begin + k);
+    STAMPEDE_INDEPENDENT
+    for (int k = 0; k < count; ++k) op.choose(begin + k, normals[k]);
+#endif
+  }
+
+ private:
+  static constexpr int kVectorRows = 8;
+
+  HD float draw(int r) const {
+    Rng rng(key, static_cast<std::uint32_t>(rows.begin + r));
+    const std::uint32_t first = rng.next_word();
+    return standard_normal(first, rng.next_word());
+  }
+  HD void choose(int r, float normal) const {
     const int i = rows.begin + r;
     const float* const out = rows.outputs + static_cast<std::size_t>(r * layout.output_stride);
-    Rng rng(key, static_cast<std::uint32_t>(i));
-    const GaussianChoice choice = choose_gaussian(out[layout.policy_column], *rows.log_sigma.row(r), rng, greedy);
+    const GaussianChoice choice = choose_gaussian(out[layout.policy_column], *rows.log_sigma.row(r), normal, greedy);
     rows.records[static_cast<std::size_t>(i * rows.record.words)] =
         float_bits(clamp(choice.action, layout.action.low[0], layout.action.high[0]));
     if constexpr (Recorded) {

@@ -30,7 +30,7 @@ void choose_gaussian_rows(const Stream& stream, const PolicyLayout& layout, cons
     return for_each_index(stream, rows.rows, ChooseGaussianOp{layout, rows, key, greedy});
   }
   const auto run = [&]<bool Recorded>() {
-    for_each_index(stream, rows.rows, ChooseGaussianScalarOp<Recorded>{layout, rows, key, greedy});
+    for_each_chunk(stream, rows.rows, ChooseGaussianScalarOp<Recorded>{layout, rows, key, greedy});
   };
   rows.extra != nullptr ? run.template operator()<true>() : run.template operator()<false>();
 }
