@@ -14,6 +14,7 @@ namespace stampede {
 namespace {
 
 constexpr std::int64_t kMonitorRows = 1024;
+constexpr int kFewRows = 32;  // of a product that costs more than its share of a large one
 constexpr float kValueGain = 1.0f;
 constexpr float kPolicyGain = 0.01f;  // small, so that the first policy is close to uniform
 
@@ -21,6 +22,10 @@ int policy_outputs(const ActorCriticConfig& config, const Space& action) {
   if (action.is_discrete()) return action.count;
   if (config.continuous == ContinuousPolicy::kGaussian) return action.size;
   return action.size * (config.continuous == ContinuousPolicy::kMultiCategorical ? config.action_bins : 2);
+}
+
+int tower_of(const NetworkSpec& spec, const char* head) {
+  return spec.layers()[static_cast<std::size_t>(spec.head(head).layer)].tower;
 }
 
 }  // namespace
@@ -68,6 +73,8 @@ ActorCritic::ActorCritic(const ActorCriticConfig& config, const Space& action, s
       max_groups_(gradient_groups(stream, *network, shape.batch_rows)),
       tile_rows_(tile_rows(stream, *network, shape.batch_rows)),
       network_(std::move(network), config.optimizer, max_groups_, arena),
+      policy_tower_(tower_of(network_.spec(), "policy")),
+      value_tower_(tower_of(network_.spec(), "value")),
       observations_(config.normalize_observations, shape.ring, arena),
       rewards_(config.normalize_rewards, shape.ring.environments, arena) {
   const NetworkSpec& spec = network_.spec();
@@ -149,17 +156,25 @@ PolicyRows ActorCritic::policy_rows(const ActRequest& request, const Scratch& sc
       ring_.record,    request.begin,       request.end - request.begin};
 }
 
-void ActorCritic::infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const {
+void ActorCritic::infer(const Stream& stream, const ActRequest& request, std::optional<int> tower,
+                        const Scratch& scratch) const {
   const int rows = request.end - request.begin;
+  const Network& network = network_.network();
   prepare_inputs(stream, network_.spec(), observations_, request.obs, request.begin, rows, scratch.inputs);
-  network_.network().forward(stream, network_.parameters(), scratch.inputs.input(), rows, false, scratch.workspace,
-                             scratch.outputs);
+  if (tower) {
+    network.forward_tower(stream, network_.parameters(), scratch.inputs.input(), rows, *tower, scratch.workspace,
+                          scratch.outputs);
+  } else {
+    network.forward(stream, network_.parameters(), scratch.inputs.input(), rows, false, scratch.workspace,
+                    scratch.outputs);
+  }
 }
 
 void ActorCritic::act(const Stream& stream, const ActRequest& request) const {
   const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
   const std::uint64_t seed = request.seed.value_or(seed_);
-  infer(stream, request, scratch);
+  const bool values = request.extra != nullptr && !request.values_follow;
+  infer(stream, request, values ? std::nullopt : std::optional(policy_tower_), scratch);
   if (state_noise_) {
     const int rows = request.end - request.begin;
     state_noise_->measure(stream, network_.parameters(), scratch.outputs, rows, scratch.state_noise);
@@ -172,8 +187,27 @@ void ActorCritic::act(const Stream& stream, const ActRequest& request) const {
 
 void ActorCritic::evaluate_head(const Stream& stream, const ActRequest& request) const {
   const Scratch& scratch = act_scratch_[static_cast<std::size_t>(request.worker)];
-  infer(stream, request, scratch);
+  infer(stream, request, value_tower_, scratch);
   store_values(stream, layout_, policy_rows(request, scratch));
+}
+
+bool ActorCritic::evaluates_later(const Stream& stream, int rows) const {
+  const bool rows_apart = network_.network().preferred_rows(stream) > 0;
+  return rows_apart && policy_tower_ != value_tower_ && rows < kFewRows && tile_rows_ > rows;
+}
+
+void ActorCritic::evaluate_rollout(const Stream& stream, const RingView& ring) const {
+  const int rows = (ring.shape.rows + 1) * ring.shape.environments;
+  const int groups = gradient_groups(stream, network_.network(), rows);
+  for_each_group(stream, rows, groups, [&](int /*group*/, int begin, int end, int worker, const Stream& serial) {
+    const Scratch& scratch = learn_scratch_[static_cast<std::size_t>(worker)];
+    for (int first = begin; first < end; first += tile_rows_) {
+      const int last = std::min(first + tile_rows_, end);
+      const ActRequest tile{ring.obs, nullptr, ring.extra, first, last, 0, worker, ActionMode::kGreedy};
+      infer(serial, tile, value_tower_, scratch);
+      store_values(serial, layout_, policy_rows(tile, scratch));
+    }
+  });
 }
 
 void ActorCritic::begin_update(const Stream& stream, const RingView& ring, float gamma) {

@@ -69,10 +69,15 @@ class ActorCritic {
     ActionMode mode;
     // Draws of an evaluation come from its own seed, those of training from the agent's.
     std::optional<std::uint64_t> seed = {};
+    bool values_follow = false;  // evaluate_rollout() will write the values in extra
   };
   void act(const Stream& stream, const ActRequest& request) const;
   // Values of the head slot's observations, the bootstrap of rollouts that were cut.
   void evaluate_head(const Stream& stream, const ActRequest& request) const;
+  // Whether a critic of its own costs less when it sees a whole rollout at once than `rows` rows after each step.
+  bool evaluates_later(const Stream& stream, int rows) const;
+  // Values of the rollout's rows and of the head. Stream-ordered.
+  void evaluate_rollout(const Stream& stream, const RingView& ring) const;
 
   // A new iteration: a stop of the last one ends, and rewards are scaled by statistics that include the new rollout.
   void begin_update(const Stream& stream, const RingView& ring, float gamma);
@@ -145,7 +150,8 @@ class ActorCritic {
   };
   Scratch take_scratch(int rows, bool gradient, Arena& arena) const;
   void make_fused(const ActorCriticConfig& config, int updates, const Stream& stream, Arena& arena);
-  void infer(const Stream& stream, const ActRequest& request, const Scratch& scratch) const;
+  // One tower's outputs for the request's rows, or all.
+  void infer(const Stream& stream, const ActRequest& request, std::optional<int> tower, const Scratch& scratch) const;
   PolicyRows policy_rows(const ActRequest& request, const Scratch& scratch) const;
   LogSigmas log_sigmas(const Scratch& scratch) const;
   void reevaluate_all(const Stream& stream, const RingView& ring, float* ratios, ReevaluatedRows::Store store) const;
@@ -160,6 +166,7 @@ class ActorCritic {
   int max_groups_, tile_rows_;
   int last_groups_ = 1;  // of the latest update
   TrainableNetwork network_;
+  int policy_tower_, value_tower_;
   ObservationNormalizer observations_;
   RewardScaler rewards_;
   PolicyLayout layout_;

@@ -33,11 +33,16 @@ HD GaussianChoice move_gaussian(float mean, float log_sigma, float noise) {
   return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
 }
 
+// One dimension, with a standard normal that was drawn before; greedy: the mean instead.
+HD GaussianChoice choose_gaussian(float mean, float log_sigma, float normal, bool greedy) {
+  const float action = select_uniform(greedy, mean, fused(exp_of(log_sigma), normal, mean));
+  return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
+}
+
 // One dimension. Two words are drawn from rng, greedy or not.
 HD GaussianChoice choose_gaussian(float mean, float log_sigma, Rng& rng, bool greedy) {
-  const std::uint32_t first = rng.next_word(), second = rng.next_word();
-  const float action = greedy ? mean : fused(exp_of(log_sigma), standard_normal(first, second), mean);
-  return {action, gaussian_log_prob((action - mean) * exp_of(-log_sigma), log_sigma)};
+  const std::uint32_t first = rng.next_word();
+  return choose_gaussian(mean, log_sigma, standard_normal(first, rng.next_word()), greedy);
 }
 
 }  // namespace stampede

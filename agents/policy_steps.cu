@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "agents/choose_categorical.h"
+#include "agents/choose_gaussian.h"
 #include "agents/policy_choice.h"
 #include "kernels/launch.h"
 
@@ -23,40 +24,16 @@ void choose_categorical_rows(const Stream& stream, const PolicyLayout& layout, c
   rows.extra != nullptr ? run.template operator()<true>() : run.template operator()<false>();
 }
 
-struct ChooseGaussianOp {
-  PolicyLayout layout;
-  PolicyRows rows;
-  RandomKey key;
-  bool greedy;
-
-  HD void operator()(int r) const {
-    const int i = rows.begin + r;
-    const float* const out =
-        rows.outputs + static_cast<std::size_t>(r) * static_cast<std::size_t>(layout.output_stride);
-    std::uint32_t* const record =
-        rows.records + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.record.words);
-    float* const extra =
-        rows.extra ? rows.extra + static_cast<std::size_t>(i) * static_cast<std::size_t>(rows.extra_size) : nullptr;
-    const float log_prob = gaussian(out + layout.policy_column, r, record, extra);
-    if (extra == nullptr) return;
-    extra[RolloutExtra::kLogProb] = log_prob;
-    extra[RolloutExtra::kValue] = out[layout.value_column];
+void choose_gaussian_rows(const Stream& stream, const PolicyLayout& layout, const PolicyRows& rows,
+                          const RandomKey& key, bool greedy) {
+  if (layout.action.size > 1 || rows.noise != nullptr) {
+    return for_each_index(stream, rows.rows, ChooseGaussianOp{layout, rows, key, greedy});
   }
-
-  HD float gaussian(const float* means, int r, std::uint32_t* record, float* extra) const {
-    Rng rng(key, static_cast<std::uint32_t>(rows.begin + r));
-    const float* const log_sigma = rows.log_sigma.row(r);
-    float log_prob = 0.0f;
-    for (int k = 0; k < layout.action.size; ++k) {
-      const GaussianChoice choice = rows.noise ? move_gaussian(means[k], log_sigma[k], rows.noise[16 * r + k])
-                                               : choose_gaussian(means[k], log_sigma[k], rng, greedy);
-      record[k] = float_bits(clamp(choice.action, layout.action.low[k], layout.action.high[k]));
-      if (extra) extra[RolloutExtra::kAction + k] = choice.action;
-      log_prob += choice.log_prob;
-    }
-    return log_prob;
-  }
-};
+  const auto run = [&]<bool Recorded>() {
+    for_each_chunk(stream, rows.rows, ChooseGaussianScalarOp<Recorded>{layout, rows, key, greedy});
+  };
+  rows.extra != nullptr ? run.template operator()<true>() : run.template operator()<false>();
+}
 
 // Any other distribution over continuous actions.
 template <class Policy>
@@ -178,7 +155,7 @@ void choose_actions(const Stream& stream, const PolicyLayout& layout, const Poli
         return choose_categorical_rows<0>(stream, layout, rows, key, greedy);
     }
   }
-  if (is_plain(layout)) return for_each_index(stream, rows.rows, ChooseGaussianOp{layout, rows, key, greedy});
+  if (is_plain(layout)) return choose_gaussian_rows(stream, layout, rows, key, greedy);
   with_continuous_policy(layout, [&](const auto& policy) {
     for_each_index(stream, rows.rows,
                    ChooseContinuousOp<std::decay_t<decltype(policy)>>{policy, layout, rows, key, greedy});

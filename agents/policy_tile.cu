@@ -8,27 +8,6 @@
 namespace stampede {
 namespace {
 
-struct GaussianLossOp {
-  PolicyLossRows<AnyPolicyLoss> rows;
-
-  HD void operator()(int r) const {
-    const int n = rows.layout.action.size;
-    const int m = rows.tile.begin + r;
-    const bool valid = rows.batch.valid[m] != 0;
-    float* const d_means = rows.d_output(r) + rows.layout.policy_column;
-    float* const d_log_sigma = rows.tile.d_log_sigma + r * 16;
-    const PolicySample sample = rows.sample(m);
-    float metrics[PolicyRowMetrics::kSize];
-    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.tile.log_sigma.row(r),
-                             rows.batch.raw(m), n, rows.moments->divisor, d_means, d_log_sigma, metrics);
-    for (int j = 0; j < n; ++j) {
-      d_means[j] = valid ? d_means[j] : 0.0f;
-      d_log_sigma[j] = valid ? d_log_sigma[j] : 0.0f;
-    }
-    rows.finish(r, valid, sample, metrics);
-  }
-};
-
 template <class Policy>
 struct ContinuousLossOp {
   Policy policy;
@@ -60,7 +39,7 @@ void run_policy_loss(const Stream& stream, const PolicyLossRows<AnyPolicyLoss>& 
   if (rows.layout.action.is_discrete()) {
     return for_each_index(stream, n, CategoricalLossOp<AnyPolicyLoss, 0>{rows});
   }
-  if (rows.layout.has_log_sigma_vector()) return for_each_index(stream, n, GaussianLossOp{rows});
+  if (rows.layout.has_log_sigma_vector()) return for_each_index(stream, n, GaussianLossOp<AnyPolicyLoss, 0>{rows});
   with_continuous_policy(rows.layout, [&](const auto& policy) {
     for_each_index(stream, n, ContinuousLossOp<std::decay_t<decltype(policy)>>{policy, rows});
   });

@@ -84,11 +84,46 @@ struct CategoricalLossOp {
   }
 };
 
+// Size: the dimensions of an action when the compiler should know them, so that loops over rows vectorise; 0 = any.
+template <class Loss, int Size>
+struct GaussianLossOp {
+  PolicyLossRows<Loss> rows;
+
+  HD void operator()(int r) const {
+    const int n = Size > 0 ? Size : rows.layout.action.size;
+    const int m = rows.tile.begin + r;
+    const bool valid = rows.batch.valid[m] != 0;
+    float* const d_means = rows.d_output(r) + rows.layout.policy_column;
+    float* const d_log_sigma = rows.tile.d_log_sigma + r * 16;
+    const PolicySample sample = rows.sample(m);
+    float metrics[PolicyRowMetrics::kSize];
+    if constexpr (Size > 0) {
+      float d_mean[Size], d_sigma[Size];
+      differentiate(sample, r, n, d_mean, d_sigma, metrics);
+      for (int j = 0; j < Size; ++j) d_means[j] = select_uniform(valid, d_mean[j], 0.0f);
+      for (int j = 0; j < Size; ++j) d_log_sigma[j] = select_uniform(valid, d_sigma[j], 0.0f);
+    } else {
+      differentiate(sample, r, n, d_means, d_log_sigma, metrics);
+      for (int j = 0; j < n; ++j) d_means[j] = select_uniform(valid, d_means[j], 0.0f);
+      for (int j = 0; j < n; ++j) d_log_sigma[j] = select_uniform(valid, d_log_sigma[j], 0.0f);
+    }
+    rows.finish(r, valid, sample, metrics);
+  }
+
+ private:
+  HD void differentiate(const PolicySample& sample, int r, int n, float* d_means, float* d_log_sigma,
+                        float* metrics) const {
+    gaussian_policy_gradient(rows.loss, sample, rows.output(r) + rows.layout.policy_column, rows.tile.log_sigma.row(r),
+                             rows.batch.raw(rows.tile.begin + r), n, rows.moments->divisor, d_means, d_log_sigma,
+                             metrics);
+  }
+};
+
 // Sets the gradients that a loss does not write, padding among them, to zero. Stream-ordered.
 void clear_gradients(const Stream& stream, const PolicyLayout& layout, const PolicyTile& tile);
 
-// Over rows that the compiler vectorises for no loss: Gaussian actions, other distributions, any number of discrete
-// actions. Stream-ordered.
+// Over rows that the compiler vectorises for no loss: Gaussian actions of several dimensions, other distributions, any
+// number of discrete actions. Stream-ordered.
 void run_policy_loss(const Stream& stream, const PolicyLossRows<AnyPolicyLoss>& rows);
 
 // Stream-ordered.
@@ -96,11 +131,13 @@ template <class Loss>
 void run_policy_loss(const Stream& stream, const PolicyLossRows<Loss>& rows) {
   const PolicyTile& tile = rows.tile;
   const int actions = rows.layout.action.is_discrete() ? rows.layout.action.count : 0;
-  if (actions < 2 || actions > 4) {
+  const bool one_mean = rows.layout.has_log_sigma_vector() && rows.layout.action.size == 1;
+  if (!one_mean && (actions < 2 || actions > 4)) {
     return run_policy_loss(
         stream, PolicyLossRows<AnyPolicyLoss>{AnyPolicyLoss(rows.loss), rows.layout, rows.batch, rows.moments, tile});
   }
   clear_gradients(stream, rows.layout, tile);
+  if (one_mean) return for_each_index(stream, tile.rows, GaussianLossOp<Loss, 1>{rows});
   if (actions == 2) return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 2>{rows});
   if (actions == 3) return for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 3>{rows});
   for_each_index(stream, tile.rows, CategoricalLossOp<Loss, 4>{rows});

@@ -7,6 +7,9 @@
 namespace stampede {
 namespace {
 
+// Below this, a second thread's help costs more than it saves.
+constexpr int kManyRows = 4096;
+
 // Everything but the observation.
 struct RowFields {
   RingView ring;
@@ -84,7 +87,8 @@ void measure_minibatch(const Stream& stream, const RolloutBatch& batch, int size
     return;
   }
 #endif
-  for_each_index_on_cpu(stream, kMomentParts, MomentPartOp{batch, size, parts}, kMomentParts / 2);
+  const int grain = size < kManyRows ? kMomentParts : kMomentParts / 2;
+  for_each_index_on_cpu(stream, kMomentParts, MomentPartOp{batch, size, parts}, grain);
   *moments = sum_of_parts(parts, scaling);
 }
 

@@ -25,6 +25,7 @@ struct LinearForward {
   int y_stride;
   int rows, in, out_stride;
   GemmActivation activation;
+  int out = 0;  // as for LinearBackwardWeights; w and b are zero beyond
 };
 void linear_forward(const Stream& stream, const LinearForward& op);
 

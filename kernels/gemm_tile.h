@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "kernels/activation_cpu.h"
 #include "kernels/simd.h"
 
 namespace stampede {
@@ -21,13 +22,37 @@ struct Product {
   float* c;  // [rows, c_stride]
   std::ptrdiff_t c_stride;
   int depth;
+  const float* values = nullptr;  // [rows, values_stride], DifferentiateSum only
+  std::ptrdiff_t values_stride = 0;
 };
+
+// What becomes of a sum before it is stored: c = activation(sum), or c = sum * activation'(.) from the activated value
+// at the same place of `values`.
+template <GemmActivation kActivation>
+struct ActivateSum {
+  static Vector of(Vector sum, const float* /*values*/, std::ptrdiff_t /*at*/) { return activate<kActivation>(sum); }
+};
+template <GemmActivation kActivation>
+struct DifferentiateSum {
+  static Vector of(Vector sum, const float* values, std::ptrdiff_t at) {
+    return differentiate<kActivation>(Vector::load(values + at), sum);
+  }
+};
+using KeepSum = ActivateSum<GemmActivation::kLinear>;
+
+// Tells gcc to load x once and keep it: it would read memory again in every use, and loads, not sums, would set the
+// pace.
+inline void keep_in_register([[maybe_unused]] Vector& x) {
+#if defined(__AVX2__) && defined(__FMA__)
+  asm("" : "+v"(x.lanes));
+#endif
+}
 
 using TileFunction = void (*)(const Product&);
 
 // Rows x Columns vectors of accumulators stay in registers: every step loads Columns vectors of b and broadcasts Rows
 // values of a.
-template <int Rows, int Columns>
+template <class Finish, int Rows, int Columns>
 void multiply_tile(const Product& product) {
   constexpr int kLanes = Vector::kLanes;
   const float* start = product.start;
@@ -44,7 +69,10 @@ void multiply_tile(const Product& product) {
   for (int k = 0; k < product.depth; ++k, a += a_step, b += b_stride) {
     Vector right[Columns];
 #pragma GCC unroll 16
-    for (int j = 0; j < Columns; ++j) right[j] = Vector::load(b + j * kLanes);
+    for (int j = 0; j < Columns; ++j) {
+      right[j] = Vector::load(b + j * kLanes);
+      keep_in_register(right[j]);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const Vector left(a[i * a_row]);
@@ -54,10 +82,14 @@ void multiply_tile(const Product& product) {
   }
   float* c = product.c;
   const std::ptrdiff_t c_stride = product.c_stride;
+  const float* const values = product.values;
+  const std::ptrdiff_t values_stride = product.values_stride;
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
-    for (int j = 0; j < Columns; ++j) sum[i][j].store(c + i * c_stride + j * kLanes);
+    for (int j = 0; j < Columns; ++j) {
+      Finish::of(sum[i][j], values, i * values_stride + j * kLanes).store(c + i * c_stride + j * kLanes);
+    }
   }
 }
 
@@ -69,50 +101,49 @@ constexpr int tile_rows(int panel) {
 }
 
 // Tiles of 1 .. tile_rows(Panel) rows; entry 0 is unused.
-template <int Panel>
+template <class Finish, int Panel>
 constexpr auto tile_functions() {
   constexpr int kColumns = Panel / Vector::kLanes;
   return []<int... Row>(std::integer_sequence<int, Row...>) {
-    return std::array<TileFunction, sizeof...(Row) + 1>{nullptr, &multiply_tile<Row + 1, kColumns>...};
+    return std::array<TileFunction, sizeof...(Row) + 1>{nullptr, &multiply_tile<Finish, Row + 1, kColumns>...};
   }
   (std::make_integer_sequence<int, tile_rows(Panel)>{});
 }
 
-// Every row of one panel of columns, in tiles of nearly equal height. finish(row, count) follows each tile while it is
-// still in the first cache level.
-template <int Panel, class Finish>
-void multiply_panel(Product product, int rows, const Finish& finish) {
-  static constexpr auto kTiles = tile_functions<Panel>();
+// Every row of one panel of columns, in tiles of nearly equal height.
+template <class Finish, int Panel>
+void multiply_panel(Product product, int rows) {
+  if (rows <= 0) return;
+  static constexpr auto kTiles = tile_functions<Finish, Panel>();
   constexpr int kHighest = tile_rows(Panel);
-  int tiles = (rows + kHighest - 1) / kHighest;
-  for (int row = 0; row < rows; --tiles) {
-    const int count = (rows - row + tiles - 1) / tiles;
+  const int tiles = (rows + kHighest - 1) / kHighest, lower = rows / tiles, higher_tiles = rows % tiles;
+  for (int tile = 0; tile < tiles; ++tile) {
+    const int count = tile < higher_tiles ? lower + 1 : lower;
     kTiles[static_cast<std::size_t>(count)](product);
-    finish(row, count);
     product.a += count * product.a_row;
     product.start += count * product.start_stride;
     product.c += count * product.c_stride;
-    row += count;
+    if (product.values != nullptr) product.values += count * product.values_stride;
   }
 }
 
-// The whole product, rows x columns (a multiple of 16); finish(row, count, column, width) follows each tile.
+// The whole product, rows x columns (a multiple of 16).
 template <class Finish>
-void multiply(const Product& product, int rows, int columns, const Finish& finish) {
+void multiply(const Product& product, int rows, int columns) {
   for (int column = 0; column < columns;) {
     Product panel = product;
     panel.b += column;
     panel.start += column;
     panel.c += column;
+    if (panel.values != nullptr) panel.values += column;
     const int left = columns - column;
     const int width = left < kWidestPanel ? left : kWidestPanel;
-    const auto finish_panel = [&](int row, int count) { finish(row, count, column, width); };
     if constexpr (Vector::kLanes == 16) {
-      if (width == 64) multiply_panel<64>(panel, rows, finish_panel);
-      if (width == 48) multiply_panel<48>(panel, rows, finish_panel);
-      if (width == 32) multiply_panel<32>(panel, rows, finish_panel);
+      if (width == 64) multiply_panel<Finish, 64>(panel, rows);
+      if (width == 48) multiply_panel<Finish, 48>(panel, rows);
+      if (width == 32) multiply_panel<Finish, 32>(panel, rows);
     }
-    if (width == 16) multiply_panel<16>(panel, rows, finish_panel);
+    if (width == 16) multiply_panel<Finish, 16>(panel, rows);
     column += width;
   }
 }

@@ -4,11 +4,12 @@
 
 #include "kernels/gemm_cpu.h"
 #include "kernels/simd.h"
+#include "kernels/simd_transpose.h"
 
 namespace stampede {
 namespace {
 
-constexpr int kBlock = 8;
+constexpr int kBlock = Vector::kLanes;
 constexpr int kSquare = 16;  // one cache line of floats
 
 void transpose_scalar(const float* from, std::ptrdiff_t from_stride, float* to, std::ptrdiff_t to_stride, int rows,
@@ -18,29 +19,13 @@ void transpose_scalar(const float* from, std::ptrdiff_t from_stride, float* to, 
   }
 }
 
-#if defined(__AVX2__)
-// to[c, r] = from[r, c] for an 8 x 8 block: halves are joined while loading, then two rounds of shuffles.
+// to[c, r] = from[r, c] for a block in registers.
 void transpose_block(const float* from, std::ptrdiff_t from_stride, float* to, std::ptrdiff_t to_stride) {
-  for (int half = 0; half < 2; ++half) {
-    __m256 row[4];
-    for (int i = 0; i < 4; ++i) {
-      const __m256 low = _mm256_castps128_ps256(_mm_load_ps(from + i * from_stride + 4 * half));
-      row[i] = _mm256_insertf128_ps(low, _mm_load_ps(from + (i + 4) * from_stride + 4 * half), 1);
-    }
-    const __m256 a = _mm256_unpacklo_ps(row[0], row[1]), b = _mm256_unpackhi_ps(row[0], row[1]);
-    const __m256 c = _mm256_unpacklo_ps(row[2], row[3]), d = _mm256_unpackhi_ps(row[2], row[3]);
-    float* out = to + 4 * half * to_stride;
-    _mm256_store_ps(out, _mm256_shuffle_ps(a, c, 0x44));
-    _mm256_store_ps(out + to_stride, _mm256_shuffle_ps(a, c, 0xEE));
-    _mm256_store_ps(out + 2 * to_stride, _mm256_shuffle_ps(b, d, 0x44));
-    _mm256_store_ps(out + 3 * to_stride, _mm256_shuffle_ps(b, d, 0xEE));
-  }
+  Vector row[kBlock];
+  for (int r = 0; r < kBlock; ++r) row[r] = Vector::load(from + r * from_stride);
+  transpose(row);
+  for (int c = 0; c < kBlock; ++c) row[c].store(to + c * to_stride);
 }
-#else
-void transpose_block(const float* from, std::ptrdiff_t from_stride, float* to, std::ptrdiff_t to_stride) {
-  transpose_scalar(from, from_stride, to, to_stride, kBlock, kBlock);
-}
-#endif
 
 // One 16 x 16 square or what is left of it at the edges.
 void transpose_square(const float* from, std::ptrdiff_t from_stride, float* to, std::ptrdiff_t to_stride, int rows,

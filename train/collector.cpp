@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/collector.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -68,17 +69,26 @@ void StepwiseCollector::collect(const Stream& stream, VectorEnv& env, const Acto
   ring.begin_rollout(stream);
   const int rows = ring.shape().rows;
   const auto first = static_cast<std::uint64_t>(ring.head());
+  const bool later = agent.evaluates_later(stream, std::min(env.size(), env_block_size(stream, env.size())));
   const auto request = [&](int t, int begin, int end, int worker) -> ActorCritic::ActRequest {
-    return {ring.obs(t), ring.records(t),    ring.extra(t), begin, end, first + static_cast<std::uint64_t>(t),
-            worker,      ActionMode::kSample};
+    return {.obs = ring.obs(t),
+            .records = ring.records(t),
+            .extra = ring.extra(t),
+            .begin = begin,
+            .end = end,
+            .row = first + static_cast<std::uint64_t>(t),
+            .worker = worker,
+            .mode = ActionMode::kSample,
+            .values_follow = later};
   };
   for_each_env_block(stream, env.size(), [&](int begin, int end, int worker, const Stream& block_stream) {
     for (int t = 0; t < rows; ++t) {
       agent.act(block_stream, request(t, begin, end, worker));
       env.step(block_stream, begin, end, {ring.records(t), ring.obs(t + 1), first + static_cast<std::uint64_t>(t)});
     }
-    agent.evaluate_head(block_stream, request(rows, begin, end, worker));
+    if (!later) agent.evaluate_head(block_stream, request(rows, begin, end, worker));
   });
+  if (later) agent.evaluate_rollout(stream, ring.view());
 }
 
 void check_refusal(const CollectorOptions& options, const std::string& reason) {

@@ -130,7 +130,8 @@ LinearForward MlpNetwork::forward_shape(std::size_t layer, int rows) const {
           .rows = rows,
           .in = layout.in,
           .out_stride = layout.out_stride,
-          .activation = layout.normalized() ? GemmActivation::kLinear : gemm_activation(layout.activation)};
+          .activation = layout.normalized() ? GemmActivation::kLinear : gemm_activation(layout.activation),
+          .out = layout.out};
 }
 
 LinearBackwardWeights MlpNetwork::weights_shape(std::size_t layer, int rows) const {
@@ -206,10 +207,27 @@ ReluMask MlpNetwork::mask(std::size_t layer, int rows, float* workspace) const {
 void MlpNetwork::forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
                          float* workspace, float* outputs) const {
   if (together(stream)) return forward_together(stream, parameters, input, rows, keep, workspace, outputs);
+  run_layers(stream, parameters, input, {rows, keep, 0, places_.size()}, workspace, outputs);
+}
+
+void MlpNetwork::forward_tower(const Stream& stream, const float* parameters, NetworkInput input, int rows, int tower,
+                               float* workspace, float* outputs) const {
+  const std::vector<LayerLayout>& layers = spec().layers();
+  std::size_t begin = 0;
+  while (layers[begin].tower != tower) ++begin;
+  std::size_t end = begin;
+  while (end < layers.size() && layers[end].tower == tower) ++end;
+  run_layers(stream, parameters, input, {rows, false, begin, end}, workspace, outputs);
+}
+
+void MlpNetwork::run_layers(const Stream& stream, const float* parameters, NetworkInput input, const Pass& pass,
+                            float* workspace, float* outputs) const {
+  const int rows = pass.rows;
+  const bool keep = pass.keep;
   const auto count = static_cast<std::size_t>(rows);
   const bool by_library = products_ && products_->serves(stream);
   const float* x = nullptr;
-  for (std::size_t l = 0; l < places_.size(); ++l) {
+  for (std::size_t l = pass.begin; l < pass.end; ++l) {
     const LayerLayout& layer = spec().layers()[l];
     const Place& place = places_[l];
     float* const hidden = workspace + count * (keep ? place.kept : (l % 2) * widest_);

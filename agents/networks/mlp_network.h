@@ -23,6 +23,8 @@ class MlpNetwork final : public Network {
   std::size_t prepared_size() const override { return prepared_size_; }
   void forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep, float* workspace,
                float* outputs) const override;
+  void forward_tower(const Stream& stream, const float* parameters, NetworkInput input, int rows, int tower,
+                     float* workspace, float* outputs) const override;
   void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const override;
   void backward(const Stream& stream, const float* parameters, const float* prepared, NetworkInput input, int rows,
                 const float* d_outputs, float* workspace, float* gradients, float* d_inputs) const override;
@@ -31,6 +33,15 @@ class MlpNetwork final : public Network {
   void update_statistics(const Stream& stream, const float* workspace, int rows, float* parameters) const override;
 
  private:
+  // Layers [begin, end), whole towers, of so many rows.
+  struct Pass {
+    int rows;
+    bool keep;
+    std::size_t begin, end;
+  };
+  void run_layers(const Stream& stream, const float* parameters, NetworkInput input, const Pass& pass, float* workspace,
+                  float* outputs) const;
+
   // A layer's normalisation: forward, its gradient and its tangent, in place of the products before it.
   void normalize(const Stream& stream, const float* parameters, std::size_t layer, int rows, bool keep,
                  float* workspace, float* y) const;

@@ -40,6 +40,12 @@ class Network {
   // backward() needs. Stream-ordered.
   virtual void forward(const Stream& stream, const float* parameters, NetworkInput input, int rows, bool keep,
                        float* workspace, float* outputs) const = 0;
+  // forward(keep = false) of one tower: its columns of outputs. The others keep what they held, or are computed too by
+  // a network that has no way to leave them out. Stream-ordered.
+  virtual void forward_tower(const Stream& stream, const float* parameters, NetworkInput input, int rows, int /*tower*/,
+                             float* workspace, float* outputs) const {
+    forward(stream, parameters, input, rows, false, workspace, outputs);
+  }
   // Once after parameters changed and before any backward(): derives the weight layouts backward reads.
   virtual void prepare_backward(const Stream& stream, const float* parameters, float* prepared) const = 0;
   // Adds the parameters' gradient of this call's rows to gradients [parameter_count], in ascending row order, unless

@@ -36,6 +36,14 @@ ppo_penalty_loss PpoPenaltyLoss 2
 policy_gradient_loss PolicyGradientLoss 2
 policy_gradient_loss PolicyGradientLoss 3
 LOSSES
+while read -r header loss; do
+  loop "gaussian_$loss" kernels/launch.h "#include \"agents/losses/$header.h\"\n#include \"agents/policy_tile.h\"\n$rows GaussianLossOp<$loss, 1>&);\n}\n"
+done <<'LOSSES'
+ppo_loss PpoLossConfig
+ppo_penalty_loss PpoPenaltyLoss
+policy_gradient_loss PolicyGradientLoss
+LOSSES
+loop choose_gaussian agents/choose_gaussian.h "#include \"agents/choose_gaussian.h\"\nnamespace stampede {\nvoid run(int begin, int end, const ChooseGaussianScalarOp<true>& op) { op(begin, end); }\n}\n" 2
 loop choose_categorical kernels/launch.h "#include \"agents/choose_categorical.h\"\n#include \"kernels/launch.h\"\n$rows ChooseCategoricalOp<2, true>&);\n}\n"
 loop sample_squashed kernels/launch.h "#include \"agents/sample_squashed.h\"\n#include \"kernels/launch.h\"\n$rows SamplePolicyOp<1>&);\n}\n"
 # For each of three numbers of actions: random numbers, two behaviour policies, updates to four targets.

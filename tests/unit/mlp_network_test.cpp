@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -339,6 +340,24 @@ TEST(MlpNetwork, ForwardWithoutKeepingGivesTheSameOutputs) {
   Buffer<float> again(Device{}, f.outputs.size()), small(Device{}, f.network.workspace_size(33, false));
   f.network.forward(f.stream, f.parameters.data(), f.input(), 33, false, small.data(), again.data());
   EXPECT_EQ(std::memcmp(again.data(), f.outputs.data(), again.size() * 4), 0);
+}
+
+TEST(MlpNetwork, ATowerAloneGivesItsColumnsAndLeavesTheOthers) {
+  for (const int rows : {1, 31, 33}) {
+    for (const int tower : {0, 1}) {
+      Fixture f(two_towers(Activation::kTanh, true), rows);
+      f.run(false);
+      const int stride = f.network.spec().output_stride(), critic = f.network.spec().head("value").column;
+      Buffer<float> alone(Device{}, f.outputs.size());
+      std::fill(alone.data(), alone.data() + alone.size(), 7.0f);
+      f.network.forward_tower(Stream::cpu(), f.parameters.data(), f.input(0), rows, tower, f.workspace.data(),
+                              alone.data());
+      for (int i = 0; i < rows * stride; ++i) {
+        const bool mine = (i % stride >= critic) == (tower == 1);
+        ASSERT_EQ(alone.data()[i], mine ? f.outputs.data()[i] : 7.0f) << i;
+      }
+    }
+  }
 }
 
 TEST(MlpNetwork, ThreadsShareOneObject) {

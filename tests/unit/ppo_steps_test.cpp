@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "agents/choose_gaussian.h"
+#include "agents/losses/policy_gradient_loss.h"
 #include "agents/ppo_steps.h"
 #include "tests/unit/ring_rows.h"
 
@@ -125,6 +127,102 @@ TEST_F(MinibatchSteps, ResetRowsGetNoGradient) {
   }
   EXPECT_GT(valid_rows, 20);
   EXPECT_LT(valid_rows, 30);
+}
+
+// Rows of a Gaussian policy with one dimension, some of them invalid.
+struct GaussianRows {
+  explicit GaussianRows(int count) : rows(count) {
+    const auto value = [](int i, std::uint32_t draw) {
+      const RandomKey key{3, draw, Purpose::kPermutation};
+      return 4.0f * uniform_float(key.lane_word(static_cast<std::uint32_t>(i))) - 2.0f;
+    };
+    for (int i = 0; i < kStride * rows; ++i) outputs.push_back(value(i, 0));
+    for (int m = 0; m < rows; ++m) {
+      for (std::uint32_t field = 0; field < 5; ++field) fields[field].push_back(value(m, field + 1));
+      valid.push_back(m % 5 != 3);
+    }
+    layout.action = Space::box({-1.0f}, {1.5f});
+    layout.output_stride = kStride;
+    layout.value_column = 16;
+    layout.log_sigma = &log_sigma;
+    batch.raw_action = fields[0].data();
+    batch.old_log_prob = fields[1].data();
+    batch.old_value = fields[2].data();
+    batch.advantage = fields[3].data();
+    batch.target = fields[4].data();
+    batch.valid = valid.data();
+    batch.stride = rows;
+  }
+
+  struct Gradients {
+    std::vector<float> outputs, log_sigma, metrics;
+    bool operator==(const Gradients&) const = default;
+  };
+  template <class Loss>
+  Gradients differentiate(const Loss& loss) {
+    const auto n = static_cast<std::size_t>(rows);
+    Gradients g{std::vector<float>(n * kStride, 1.0f), std::vector<float>(n * 16, 1.0f),
+                std::vector<float>(n * PolicyRowMetrics::kSize, 1.0f)};
+    const PolicyTile tile{
+        outputs.data(), {&log_sigma, 0}, g.outputs.data(), g.log_sigma.data(), g.metrics.data(), 0, rows};
+    run_policy_loss(Stream::cpu(), PolicyLossRows<Loss>{loss, layout, batch, &moments, tile});
+    return g;
+  }
+
+  static constexpr int kStride = 32;
+  int rows;
+  std::vector<float> outputs, fields[5];
+  std::vector<std::int32_t> valid;
+  float log_sigma = -0.3f;
+  PolicyLayout layout;
+  RolloutBatch batch;
+  MinibatchMoments moments{0.1f, 1.3f, 0.01f};
+};
+
+TEST(GaussianSteps, OneDimensionHasTheGradientOfAnyNumberOfThem) {
+  for (const int rows : {1, 31, 33, 257}) {
+    GaussianRows data(rows);
+    const PpoLossConfig clip{0.2f, 0.3f, 0.01f, 0.5f};
+    const float kl_weight = 0.7f;
+    const PpoPenaltyLoss penalty{&kl_weight, 0.01f, 0.5f};
+    const PolicyGradientLoss plain{0.01f, 0.5f};
+    EXPECT_EQ(data.differentiate(clip), data.differentiate(AnyPolicyLoss(clip))) << rows;
+    EXPECT_EQ(data.differentiate(penalty), data.differentiate(AnyPolicyLoss(penalty))) << rows;
+    EXPECT_EQ(data.differentiate(plain), data.differentiate(AnyPolicyLoss(plain))) << rows;
+    EXPECT_NE(data.differentiate(clip), data.differentiate(plain)) << rows;
+  }
+}
+
+TEST(GaussianSteps, OneDimensionIsSampledAsAnyNumberOfThem) {
+  for (const int rows : {1, 4, 31, 33, 257}) {
+    GaussianRows data(rows);
+    const RandomKey key{5, 11, Purpose::kAction};
+    for (const bool greedy : {false, true}) {
+      std::vector<std::uint32_t> records[2];
+      std::vector<float> extra[2];
+      for (const int general : {0, 1}) {
+        records[general].resize(static_cast<std::size_t>(rows + 3) * 4, 9);
+        extra[general].resize(static_cast<std::size_t>(rows + 3) * 8, 9.0f);
+        const PolicyRows to{data.outputs.data(),
+                            {&data.log_sigma, 0},
+                            nullptr,
+                            records[general].data(),
+                            extra[general].data(),
+                            8,
+                            RecordLayout::for_action_size(1),
+                            3,
+                            rows};
+        const ChooseGaussianOp any{data.layout, to, key, greedy};
+        for (int r = 0; r < rows && general == 1; ++r) any(r);
+        if (general == 0) {
+          choose_actions(Stream::cpu(), data.layout, to, key, greedy ? ActionMode::kGreedy : ActionMode::kSample);
+        }
+      }
+      EXPECT_EQ(records[0], records[1]) << rows;
+      EXPECT_EQ(extra[0], extra[1]) << rows;
+      EXPECT_NE(records[0][3 * 4], 9u);
+    }
+  }
 }
 
 }  // namespace

@@ -209,6 +209,58 @@ TEST(Ppo, ActionsDoNotDependOnTheBatchAroundThem) {
   EXPECT_EQ(whole, std::vector<std::uint32_t>(rig.ring().records(0), rig.ring().records(0) + 257 * 4));
 }
 
+std::vector<std::uint32_t> ring_values(const RingView& ring) {
+  const int rows = (ring.shape.rows + 1) * ring.shape.environments;
+  std::vector<std::uint32_t> bits;
+  for (int r = 0; r < rows; ++r)
+    bits.push_back(float_bits(ring.extra[r * ring.shape.extra_size + RolloutExtra::kValue]));
+  return bits;
+}
+
+TEST(Ppo, ARolloutEvaluatedAtOnceHasTheValuesOfActing) {
+  for (const char* env : {"Pendulum-v1", "CartPole-v1", "FrozenLake-v1"}) {
+    for (const int environments : {1, 5, 31}) {
+      PpoConfig config = one_pass();
+      config.actor_critic.normalize_observations = true;
+      PpoRig rig(env, config, environments, 37);
+      rig.collect();
+      rig.learn(0.01f);
+      rig.collect();
+      const RingView& ring = rig.view();
+      const std::vector<std::uint32_t> acting = ring_values(ring);
+      for (int r = 0; r < 38 * environments; ++r) {
+        ring.extra[r * ring.shape.extra_size + RolloutExtra::kValue] = std::numeric_limits<float>::quiet_NaN();
+      }
+      rig.agent().evaluate_rollout(rig.stream(), ring);
+      EXPECT_EQ(ring_values(ring), acting) << env << environments;
+    }
+  }
+}
+
+TEST(Ppo, ActionsAreTheSameWhenValuesFollow) {
+  PpoRig rig("Pendulum-v1", PpoConfig{}, 5, 37);
+  rig.agent().act(rig.stream(), rig.request(0, 7, ActionMode::kSample));
+  const float* const extra = rig.ring().extra(0);
+  const std::vector<std::uint32_t> records(rig.ring().records(0), rig.ring().records(0) + 5 * 4);
+  const float log_prob = extra[RolloutExtra::kLogProb], action = extra[RolloutExtra::kAction];
+  ActorCritic::ActRequest later = rig.request(0, 7, ActionMode::kSample);
+  later.values_follow = true;
+  rig.agent().act(rig.stream(), later);
+  EXPECT_EQ(records, std::vector<std::uint32_t>(rig.ring().records(0), rig.ring().records(0) + 5 * 4));
+  EXPECT_EQ(log_prob, extra[RolloutExtra::kLogProb]);
+  EXPECT_EQ(action, extra[RolloutExtra::kAction]);
+}
+
+TEST(Ppo, OnlyACriticOfItsOwnWaitsForTheRolloutOfFewEnvironments) {
+  PpoRig apart("CartPole-v1", PpoConfig{}, 5, 37);
+  EXPECT_TRUE(apart.agent().evaluates_later(apart.stream(), 5));
+  EXPECT_FALSE(apart.agent().evaluates_later(apart.stream(), 64));
+  PpoConfig config;
+  config.actor_critic.shared_torso = true;
+  PpoRig shared("CartPole-v1", config, 5, 37);
+  EXPECT_FALSE(shared.agent().evaluates_later(shared.stream(), 5));
+}
+
 TEST(Ppo, LearningRateAndClipAnnealToTheirEnds) {
   const Keys keys{
       {"num_envs", "3"},    {"rollout_steps", "11"},   {"total_steps", "330"},       {"schedule_steps", "330"},
