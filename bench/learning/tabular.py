@@ -54,8 +54,8 @@ ROWS = [
         "expected_sarsa": (.834, .016, .873, .028)}),
     *setting("Taxi-v3", ["gamma=0.99", "learning_rate=0.1", *EPSILON_01], 5000, 500, 100, 512, {
         "sarsa": (2.32, .37, 6.32, 2.2), "expected_sarsa": (2.36, .31, 5.81, 1.9)}),
-    # From taxi_reference.py. The simulation behind the other rows gave 2.48 with 100 seeds, 0.13 and three and a half of
-    # its standard errors above this one with 1000.
+    # From taxi_reference.py. The simulation behind the other rows gave 2.48 with 100 seeds, which is above the largest
+    # expected return of any policy that explores like this, 2.429.
     *setting("Taxi-v3", ["gamma=0.99", "learning_rate=0.1", *EPSILON_01], 5000, 500, 1000, 512, {
         "q_learning": (2.353, .362, 7.92, .07)}),
     *setting("MountainCar-v0", ["gamma=1", "learning_rate=0.5", *GREEDY], 500, 100, 100, 512, {

@@ -41,8 +41,8 @@ def rltools_ppo_group(cores):
     words = ["ppo", "Pendulum-v1", *RLTOOLS_PPO, "total_steps=303104", "eval_every=303104", f"threads={cores}"]
     return {"name": "train/ppo/Pendulum-v1/rltools" + ("" if cores == 1 else f"/{cores} cores"), "unit": "steps/s",
             "cores": cores, "stampede": {"name": "stampede", "how": PROGRAM, "words": words},
-            "peers": [peer("RLtools, MKL", "torch", "rltools_loop.py", "ppo"),
-                      peer("RLtools, no BLAS", "torch", "rltools_loop.py", "ppo", "without_blas")]}
+            "peers": [peer("RLtools (MKL)", "torch", "rltools_loop.py", "ppo"),
+                      peer("RLtools (no BLAS)", "torch", "rltools_loop.py", "ppo", "without_blas")]}
 
 
 GROUPS = [
