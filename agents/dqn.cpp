@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agents/row_metrics.h"
+#include "agents/soft_returns.h"
 #include "agents/unit_dropout.h"
 #include "kernels/buffer.h"
 #include "kernels/device_limits.h"
@@ -271,7 +272,7 @@ void Dqn::accumulate_tile(const Stream& stream, const TrajectoryRing& ring, cons
   const NetworkSpec& spec = network_.spec();
   const Transitions transitions = sample_tile(stream, ring, request.update, begin, rows, scratch);
   if (records_entropies(config_)) {
-    add_entropies(stream, ring.view(), config_.n_step, config_.gamma, request.temperature, rows, transitions);
+    add_entropies(stream, ring.view(), config_.n_step, config_.gamma, {request.temperature}, rows, transitions);
   }
   gather_actions(stream, ring.view(), transitions.indices, rows, scratch.actions);
   gather_inputs(stream, spec, identity_, ring.view(), transitions.next_indices, rows, scratch.next_inputs);

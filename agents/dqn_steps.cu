@@ -59,37 +59,11 @@ struct MeasureEntropiesOp {
   }
 };
 
-struct AddEntropiesOp {
-  RingView ring;
-  int n_step;
-  float gamma, temperature;
-  Transitions transitions;
-
-  HD void operator()(int r) const {
-    int slot = transitions.indices[r] / ring.shape.environments;
-    const int environment = transitions.indices[r] - slot * ring.shape.environments;
-    const auto extra_size = static_cast<std::size_t>(ring.shape.extra_size);
-    float factor = temperature, reward = transitions.rewards[r];
-    for (int k = 1; k < n_step; ++k) {
-      if (ring.flags(ring.index(slot, environment)) & kEpisodeEnd) break;
-      slot = slot + 1 == ring.slots() ? 0 : slot + 1;
-      factor *= gamma;
-      reward = fused(factor, ring.extra[ring.index(slot, environment) * extra_size], reward);
-    }
-    transitions.rewards[r] = reward;
-  }
-};
-
 }  // namespace
 
 void measure_entropies(const Stream& stream, const float* q, int stride, int actions, float temperature, int begin,
                        int rows, float* entropies) {
   for_each_index(stream, rows, MeasureEntropiesOp{q, stride, actions, temperature, entropies + begin});
-}
-
-void add_entropies(const Stream& stream, const RingView& ring, int n_step, float gamma, float temperature, int rows,
-                   const Transitions& transitions) {
-  for_each_index(stream, rows, AddEntropiesOp{ring, n_step, gamma, temperature, transitions});
 }
 
 void gather_actions(const Stream& stream, const RingView& ring, const std::int32_t* indices, int rows,

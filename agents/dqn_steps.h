@@ -17,15 +17,10 @@ void gather_actions(const Stream& stream, const RingView& ring, const std::int32
 void action_values(const Stream& stream, const ValueHeads& heads, const float* outputs, int output_stride, int rows,
                    float* q, int stride);
 
-// Soft returns of several steps: every state between the first and the one that bootstraps adds the temperature times
-// the entropy of the policy there (Haarnoja et al. 2017, equation 4), which is measured when the state is acted in.
-//
-// Entropies of Boltzmann policies over q [rows, stride] to entropies [N], from `begin` on. Stream-ordered.
+// For soft returns of several steps: entropies of Boltzmann policies over q [rows, stride] to entropies [N], from
+// `begin` on. Stream-ordered.
 void measure_entropies(const Stream& stream, const float* q, int stride, int actions, float temperature, int begin,
                        int rows, float* entropies);
-// Adds those of the ring's first extra floats to the rewards of n-step transitions. Stream-ordered.
-void add_entropies(const Stream& stream, const RingView& ring, int n_step, float gamma, float temperature, int rows,
-                   const Transitions& transitions);
 
 // The loss of DQN with its options, as one HD function per row in agents/losses.
 struct DqnLoss {

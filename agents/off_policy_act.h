@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "agents/action_code.h"
+#include "agents/distributions/squashed_gaussian.h"
 #include "agents/exploration_noise.h"
 #include "kernels/philox.h"
 #include "kernels/record.h"
@@ -30,6 +31,9 @@ struct ActRequest {
   ActMode mode;
   // Draws of an evaluation come from its own seed, those of training from the agent's.
   std::optional<std::uint64_t> seed = {};
+  // Where the ring keeps, for soft returns of several steps, the entropy of what acted or its estimate [N]; null when
+  // they are not wanted.
+  float* entropies = nullptr;
 };
 
 // The rows of a request as a kernel sees them.
@@ -41,6 +45,7 @@ struct ActRows {
   int begin, rows;
   std::uint64_t seed, row;
   ActMode mode;
+  float* entropies;
 
   HD std::uint32_t* record_of(int i) const {
     return records + static_cast<std::size_t>(i) * static_cast<std::size_t>(record.words);
@@ -50,10 +55,14 @@ struct ActRows {
     const std::uint32_t* const words = previous + static_cast<std::size_t>(i) * static_cast<std::size_t>(record.words);
     return (words[record.action_size + 1] & kEpisodeEnd) != 0;
   }
-  // A uniform action of environment i.
+  HD void write_entropy(int i, float entropy) const {
+    if (entropies != nullptr) entropies[i] = entropy;
+  }
+  // A uniform action of environment i. Entropies of continuous ones are per unit of coded action.
   HD void write_random(int i) const {
     Rng rng({seed, row, Purpose::kExploration}, static_cast<std::uint32_t>(i));
     std::uint32_t* const words = record_of(i);
+    write_entropy(i, code.discrete ? log_of(static_cast<float>(code.size)) : kLogTwo * static_cast<float>(code.size));
     if (code.discrete) {
       words[0] = rng.below(static_cast<std::uint32_t>(code.size));
       return;
@@ -72,7 +81,8 @@ inline ActRows act_rows(const ActRequest& request, const ActionCode& code, const
           request.end - request.begin,
           request.seed.value_or(seed),
           request.row,
-          request.mode};
+          request.mode,
+          request.entropies};
 }
 
 }  // namespace stampede

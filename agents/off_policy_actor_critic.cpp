@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agents/row_metrics.h"
+#include "agents/soft_returns.h"
 #include "kernels/buffer.h"
 
 namespace stampede {
@@ -81,6 +82,14 @@ void OffPolicyActorCritic::infer(const Stream& stream, const ActRequest& request
 
 UniformSampler OffPolicyActorCritic::sampler(const TrajectoryRing& ring, std::uint64_t update) const {
   return {ring.view(), sample_window(ring), {seed_, update, Purpose::kReplaySample}, n_step_};
+}
+
+void OffPolicyActorCritic::sample_tile(const Stream& stream, const UniformSampler& sampler, const Tile& tile,
+                                       const float* alpha) const {
+  const Transitions batch = batch_.from(tile.begin);
+  sample_transitions(stream, sampler, gamma_, tile.begin, tile.rows, batch);
+  if (alpha == nullptr || n_step_ == 1) return;
+  add_entropies(stream, sampler.ring, n_step_, gamma_, {.learned = alpha}, tile.rows, batch);
 }
 
 void OffPolicyActorCritic::regress_critics(const Stream& stream, const RingView& ring, const Tile& tile,

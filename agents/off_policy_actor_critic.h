@@ -17,7 +17,7 @@ namespace stampede {
 struct OffPolicyConfig {
   float gamma = 0.99f;
   int batch_size = 256;
-  int n_step = 1;  // steps of reward in a target; entropies of the states between are left out
+  int n_step = 1;  // steps of reward in a target
   int critics = 2;
   float tau = 0.005f;  // share of an online network that moves into its target each time
   NetworkShape network{.activation = Activation::kRelu, .initialization = Initialization::kKaimingUniform};
@@ -76,6 +76,9 @@ class OffPolicyActorCritic {
   ActRows rows_of(const ActRequest& request) const { return act_rows(request, code_, shape_.record, seed_); }
 
   UniformSampler sampler(const TrajectoryRing& ring, std::uint64_t update) const;
+  // Fills the tile's part of the batch. Where alpha is given, returns of several steps are soft ones.
+  void sample_tile(const Stream& stream, const UniformSampler& sampler, const Tile& tile,
+                   const float* alpha = nullptr) const;
   template <class Work>
   void for_each_tile_of_batch(const Stream& stream, const Work& work) const {
     for_each_tile(stream, batch_size_, groups_, tile_rows_, work);

@@ -113,11 +113,12 @@ void Sac::learn(const Stream& stream, const TrajectoryRing& ring, std::uint64_t 
   add_metrics(stream);
 }
 
-// Equations 5 and 6: (Q_k(s, a) - r - gamma (min_k Qbar_k(s', a') - alpha log pi(a' | s')))^2.
+// Equations 5 and 6: (Q_k(s, a) - r - gamma (min_k Qbar_k(s', a') - alpha log pi(a' | s')))^2; r of several steps is a
+// soft return.
 void Sac::fit_critics(const Stream& stream, const UniformSampler& sampler, const Tile& tile) {
   const SacScratch& s = learn_scratch_[static_cast<std::size_t>(tile.worker)];
   if (tile.first) critic_.network().clear_gradients(stream, tile.group);
-  sample_transitions(stream, sampler, gamma_, tile.begin, tile.rows, batch_.from(tile.begin));
+  sample_tile(stream, sampler, tile, temperature_.alpha());
   bootstrap_next_states(stream, sampler, tile, s);
   regress_critics(stream, sampler.ring, tile, s);
 }

@@ -73,7 +73,7 @@ void SacDiscrete::fit_critics(const Stream& stream, const UniformSampler& sample
   const TrainableNetwork& critic = critic_.network();
   if (tile.first) critic.clear_gradients(stream, tile.group);
   const Transitions batch = batch_.from(tile.begin);
-  sample_transitions(stream, sampler, gamma_, tile.begin, tile.rows, batch);
+  sample_tile(stream, sampler, tile, temperature_.alpha());
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, batch.next_indices, tile.rows, s.states);
   actor_.network().forward(stream, actor_.parameters(), s.states.input(), tile.rows, false, s.actor_workspace,
                            s.policy);

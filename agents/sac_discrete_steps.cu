@@ -17,7 +17,11 @@ struct ActCategoricalOp {
     int action = argmax(logits, policy.actions);
     if (rows.mode != ActMode::kGreedy) {
       Rng rng({rows.seed, rows.row, Purpose::kAction}, static_cast<std::uint32_t>(i));
-      action = sample_categorical(logits, policy.actions, log_sum_exp(logits, policy.actions), rng.uniform());
+      const float normalizer = log_sum_exp(logits, policy.actions);
+      action = sample_categorical(logits, policy.actions, normalizer, rng.uniform());
+      if (rows.entropies != nullptr) {
+        rows.write_entropy(i, categorical_entropy(logits, policy.actions, normalizer));
+      }
     }
     rows.record_of(i)[0] = static_cast<std::uint32_t>(action);
   }

@@ -12,22 +12,31 @@ struct ActSquashedOp {
   SquashedOutputs policy;
   NoiseView noise;
 
+  // Dimension j of row r.
+  HD SquashedSample sample(int r, int j, Rng& rng) const {
+    const float mean = policy.mean(r)[j], log_sigma = policy.log_sigmas.row(r)[j];
+    if (policy.noise == nullptr) return sample_squashed(mean, log_sigma, normal_of(rng));
+    const float u = mean + policy.noise[16 * r + j];
+    return {tanh_of(u), squashed_log_prob(mean, log_sigma, u), 0.0f};
+  }
   HD void operator()(int r) const {
     const int i = rows.begin + r;
     if (rows.mode == ActMode::kRandom) return rows.write_random(i);
-    const float *const means = policy.mean(r), *const log_sigma = policy.log_sigmas.row(r);
     Rng sample_rng({rows.seed, rows.row, Purpose::kAction}, static_cast<std::uint32_t>(i));
     Rng noise_rng({rows.seed, rows.row, Purpose::kExplorationNoise}, static_cast<std::uint32_t>(i));
     const bool ended = rows.ended_before(i);
+    float log_prob = 0.0f;
     for (int j = 0; j < policy.size; ++j) {
-      float coded = tanh_of(means[j]);
+      float coded = tanh_of(policy.mean(r)[j]);
       if (rows.mode != ActMode::kGreedy) {
-        coded = policy.noise ? tanh_of(means[j] + policy.noise[16 * r + j])
-                             : sample_squashed(means[j], log_sigma[j], normal_of(sample_rng)).action;
+        const SquashedSample sampled = sample(r, j, sample_rng);
+        coded = sampled.action;
+        log_prob += sampled.log_prob;
         if (rows.mode == ActMode::kExplore) coded += noise.next(i, j, ended, noise_rng);
       }
       rows.code.write_dimension(j, coded, rows.record_of(i));
     }
+    rows.write_entropy(i, -log_prob);
   }
 };
 

@@ -84,7 +84,7 @@ void Td3::fit_critics(const Stream& stream, const UniformSampler& sampler, const
   if (tile.first) critic.clear_gradients(stream, tile.group);
   const Transitions batch = batch_.from(tile.begin);
   const NetworkInput input{s.state_actions.features, nullptr};
-  sample_transitions(stream, sampler, gamma_, tile.begin, tile.rows, batch);
+  sample_tile(stream, sampler, tile);
   gather_inputs(stream, actor_.spec(), identity_, sampler.ring, batch.next_indices, tile.rows, s.states);
   actor_.network().forward(stream, actor_target_.data, s.states.input(), tile.rows, false, s.actor_workspace, s.policy);
   gather_states(stream, sampler.ring, batch.next_indices, tile.rows, s.state_actions);

@@ -3,8 +3,8 @@
 
 namespace stampede {
 
-OffPolicyTrainer::OffPolicyTrainer(const TrainerSetup& setup)
-    : ReplayTrainer(setup),
+OffPolicyTrainer::OffPolicyTrainer(const TrainerSetup& setup, bool soft)
+    : ReplayTrainer(setup, soft && setup.config.integer("n_step") > 1 ? 1 : 0),
       actor_scale_(setup.config.real("actor_rate_scale")),
       random_warmup_(setup.config.text("warmup") == "uniform") {}
 
@@ -13,8 +13,15 @@ std::int64_t OffPolicyTrainer::collect(std::int64_t /*most*/) {
   const std::uint32_t* const previous = ring_->stored_rows() > 0 ? ring_->records(ring_->slot(row - 1)) : nullptr;
   const ActMode mode = random_warmup_ && row * environments_ < learning_starts_ ? ActMode::kRandom : ActMode::kExplore;
   step([&](const Stream& stream, int slot, int begin, int end, int worker) {
-    agent().act(stream, {ring_->obs(slot), ring_->records(slot), previous, begin, end, static_cast<std::uint64_t>(row),
-                         worker, mode});
+    agent().act(stream, {.obs = ring_->obs(slot),
+                         .records = ring_->records(slot),
+                         .previous = previous,
+                         .begin = begin,
+                         .end = end,
+                         .row = static_cast<std::uint64_t>(row),
+                         .worker = worker,
+                         .mode = mode,
+                         .entropies = shape_.extra_size > 0 ? ring_->extra(slot) : nullptr});
   });
   return 1;
 }
@@ -94,7 +101,7 @@ KeyList off_policy_keys() {
        .default_text = "1",
        .min = 1,
        .max = 1000,
-       .help = "steps folded into a target"},
+       .help = "steps folded into a target; soft actor-critics add the entropies between"},
       {.name = "target_tau",
        .default_text = "0.005",
        .min = 0,

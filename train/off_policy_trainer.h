@@ -11,7 +11,8 @@ namespace stampede {
 
 class OffPolicyTrainer : public ReplayTrainer {
  protected:
-  explicit OffPolicyTrainer(const TrainerSetup& setup);
+  // soft: returns of several steps take in entropies, which the ring keeps.
+  explicit OffPolicyTrainer(const TrainerSetup& setup, bool soft = false);
 
   // What build_agent() made.
   virtual OffPolicyActorCritic& agent() const = 0;

@@ -20,7 +20,7 @@ SacDiscreteConfig sac_discrete_config(const Config& config, const Space& action)
 class SacDiscreteTrainer final : public OffPolicyTrainer {
  public:
   explicit SacDiscreteTrainer(const TrainerSetup& setup)
-      : OffPolicyTrainer(setup), config_(sac_discrete_config(setup.config, spec_.action)) {
+      : OffPolicyTrainer(setup, true), config_(sac_discrete_config(setup.config, spec_.action)) {
     SacDiscrete::check(config_, spec_.action, shape_);
     measure();
   }

@@ -24,7 +24,7 @@ SacConfig sac_config(const Config& config, const Space& action) {
 class SacTrainer final : public OffPolicyTrainer {
  public:
   explicit SacTrainer(const TrainerSetup& setup)
-      : OffPolicyTrainer(setup), config_(sac_config(setup.config, spec_.action)) {
+      : OffPolicyTrainer(setup, true), config_(sac_config(setup.config, spec_.action)) {
     Sac::check(config_, spec_.observation, spec_.action, shape_);
     measure();
   }

@@ -35,6 +35,12 @@ HD SquashedSample sample_squashed(float mean, float log_sigma, float noise) {
   return {tanh_of(u), gaussian_log_prob(noise, bounded) - log_tanh_slope(u), sigma};
 }
 
+// log_prob of a sample that is known before tanh, u.
+HD float squashed_log_prob(float mean, float log_sigma, float u) {
+  const float bounded = clamp(log_sigma, kLogSigmaLow, kLogSigmaHigh);
+  return gaussian_log_prob((u - mean) * exp_of(-bounded), bounded) - log_tanh_slope(u);
+}
+
 // The derivatives of log_prob * d_log_prob + action * d_action with respect to mean and log sigma at fixed noise, the
 // reparameterisation trick: d u = d mean + sigma noise d log sigma, d log_prob = 2 tanh(u) d u - d log sigma.
 struct SquashedGradient {

@@ -14,6 +14,7 @@
 #include "agents/policy_steps.h"
 #include "agents/pqn_steps.h"
 #include "agents/rollout_batch.h"
+#include "agents/soft_returns.h"
 #include "agents/state_noise.h"
 #include "replay/prioritized_sampler.h"
 #include "replay/returns.h"
@@ -169,7 +170,7 @@ TEST(LearnerParity, SoftReturns) {
     const UniformSampler sampler{random.view(), sample_window(random.ring()), {5, 6, Purpose::kReplaySample}, 3};
     const Transitions transitions{index.data(), next.data(), reward.data(), discount.data()};
     sample_transitions(stream, sampler, 0.97f, 0, kBatch, transitions);
-    add_entropies(stream, random.view(), 3, 0.97f, 0.4f, kBatch, transitions);
+    add_entropies(stream, random.view(), 3, 0.97f, {0.4f}, kBatch, transitions);
     measure_entropies(stream, q.data(), 16, 5, 0.4f, 0, kBatch, entropies.data());
     std::vector<float> all = reward.values();
     for (const float h : entropies.values()) all.push_back(h);

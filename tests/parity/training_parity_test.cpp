@@ -14,12 +14,13 @@ namespace {
 
 constexpr int kIterations = 12;
 
-TrainingRun stepwise_run(const AlgorithmEntry& algorithm, const Stream& stream) {
-  return small_run(algorithm, stream, {{"fused", "false"}});
+TrainingRun stepwise_run(const AlgorithmEntry& algorithm, const Stream& stream, Keys keys = {}) {
+  keys.emplace_back("fused", "false");
+  return small_run(algorithm, stream, keys);
 }
 
-StateBytes trained(const AlgorithmEntry& algorithm, const Stream& stream) {
-  TrainingRun run = stepwise_run(algorithm, stream);
+StateBytes trained(const AlgorithmEntry& algorithm, const Stream& stream, const Keys& keys = {}) {
+  TrainingRun run = stepwise_run(algorithm, stream, keys);
   run.iterate(kIterations);
   return run.state();
 }
@@ -32,6 +33,18 @@ TEST(TrainingParity, SmallBatchesGiveTheBitsOfACpu) {
     EXPECT_EQ(differing_entries(trained(algorithm, Stream::cpu(1)), trained(algorithm, Stream::cuda())),
               std::vector<std::string>{})
         << algorithm.id;
+  }
+}
+
+TEST(TrainingParity, SoftReturnsOfSeveralStepsGiveTheBitsOfACpu) {
+  const std::string reason = cuda_unavailable_reason();
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  const Keys steps{{"n_step", "3"}};
+  for (const char* id : {"sac", "sac_v", "sac_discrete"}) {
+    const AlgorithmEntry& algorithm = find_algorithm(id);
+    EXPECT_EQ(differing_entries(trained(algorithm, Stream::cpu(1), steps), trained(algorithm, Stream::cuda(), steps)),
+              std::vector<std::string>{})
+        << id;
   }
 }
 

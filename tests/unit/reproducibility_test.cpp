@@ -141,7 +141,7 @@ const std::vector<Case> kCases = {
      {{"num_envs", "3"}, {"batch_size", "33"}, {"hidden", "16"}, {"value_network", "true"}},
      50},
     {"sac_discrete", "CartPole-v1", {{"num_envs", "65"}, {"batch_size", "65"}, {"hidden", "31"}}, 12},
-    {"sac_discrete", "FrozenLake-v1", {{"num_envs", "9"}, {"batch_size", "31"}, {"hidden", "16"}}, 20},
+    {"sac_discrete", "FrozenLake-v1", {{"num_envs", "9"}, {"batch_size", "31"}, {"hidden", "16"}, {"n_step", "3"}}, 20},
     {"td3",
      "MountainCarContinuous-v0",
      {{"num_envs", "130"},
