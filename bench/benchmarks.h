@@ -4,6 +4,7 @@
 
 namespace stampede {
 
+void register_peak_benchmarks();
 void register_env_benchmarks();
 void register_mlp_benchmarks();
 void register_replay_benchmarks();
