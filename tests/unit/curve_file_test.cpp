@@ -16,15 +16,15 @@ constexpr const char* kTwoWorlds = R"({"settings": [
   {"env": "CartPole-v1", "setting": "ppo", "seeds": [{"seed": 1, "env_step": [7], "return_mean": [40]}]},
   {"env": "Acrobot-v1", "setting": "dqn", "seeds": [{"seed": 1, "env_step": [7], "return_mean": [-90]}]}]})";
 
-std::vector<SettingCurves> read(const std::string& text) {
+std::vector<SettingCurves> curves_in(const std::string& text) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "curves.json", text);
   return read_curve_file(folder / "curves.json");
 }
 
-std::string complaint(const CurveChoice& choice) {
+std::string choice_error(const CurveChoice& choice) {
   try {
-    choose_curves(read(kTwoWorlds), choice);
+    choose_curves(curves_in(kTwoWorlds), choice);
   } catch (const UsageError& error) {
     return error.what();
   }
@@ -32,7 +32,7 @@ std::string complaint(const CurveChoice& choice) {
 }
 
 TEST(CurveFile, HoldsEverySeedOfEverySetting) {
-  const std::vector<SettingCurves> settings = read(kTwoWorlds);
+  const std::vector<SettingCurves> settings = curves_in(kTwoWorlds);
   ASSERT_EQ(settings.size(), 3u);
   EXPECT_EQ(settings[0].env, "CartPole-v1");
   EXPECT_EQ(settings[0].name, "dqn");
@@ -42,17 +42,17 @@ TEST(CurveFile, HoldsEverySeedOfEverySetting) {
 }
 
 TEST(CurveFile, ChoosesByEnvironmentAndNameInTheOrderAsked) {
-  const std::vector<SettingCurves> chosen = choose_curves(read(kTwoWorlds), {"CartPole-v1", {"ppo", "dqn"}});
+  const std::vector<SettingCurves> chosen = choose_curves(curves_in(kTwoWorlds), {"CartPole-v1", {"ppo", "dqn"}});
   ASSERT_EQ(chosen.size(), 2u);
   EXPECT_EQ(chosen[0].name, "ppo");
   EXPECT_EQ(chosen[1].seeds.size(), 2u);
-  EXPECT_EQ(choose_curves(read(kTwoWorlds), {"Acrobot-v1", {}}).size(), 1u);
+  EXPECT_EQ(choose_curves(curves_in(kTwoWorlds), {"Acrobot-v1", {}}).size(), 1u);
 }
 
 TEST(CurveFile, SaysWhatThereIsToChoose) {
-  EXPECT_NE(complaint({}).find("CartPole-v1, Acrobot-v1"), std::string::npos) << complaint({});
-  EXPECT_NE(complaint({"Pendulum-v1", {}}).find("CartPole-v1, Acrobot-v1"), std::string::npos);
-  EXPECT_NE(complaint({"CartPole-v1", {"sac"}}).find("'sac'; there are: dqn, ppo"), std::string::npos);
+  EXPECT_NE(choice_error({}).find("CartPole-v1, Acrobot-v1"), std::string::npos) << choice_error({});
+  EXPECT_NE(choice_error({"Pendulum-v1", {}}).find("CartPole-v1, Acrobot-v1"), std::string::npos);
+  EXPECT_NE(choice_error({"CartPole-v1", {"sac"}}).find("'sac'; there are: dqn, ppo"), std::string::npos);
 }
 
 TEST(CurveFile, RefusesWhatIsNone) {
@@ -61,7 +61,7 @@ TEST(CurveFile, RefusesWhatIsNone) {
        {"", "[1, 2", "[]", "{}", R"({"settings": 1})", R"({"settings": [{"env": "E", "setting": "S", "seeds": []}]})",
         R"({"settings": [{"env": "E", "setting": "S", "seeds": [{"env_step": [1, 2], "return_mean": [1]}]}]})",
         R"({"settings": [{"env": "E", "setting": "S", "seeds": [{"env_step": ["x"], "return_mean": [1]}]}]})"}) {
-    EXPECT_THROW(read(text), RuntimeError) << text;
+    EXPECT_THROW(curves_in(text), RuntimeError) << text;
   }
 }
 
