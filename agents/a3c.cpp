@@ -63,6 +63,11 @@ void A3c::learn(const Stream& stream, int index, const TrajectoryRing& ring, con
   worker.agent.end_update(stream, ring.view());
 }
 
+PolicyDrift A3c::read_drift(const Stream& stream, int worker, const TrajectoryRing& ring) {
+  agent(worker).request_drift(stream, ring.view());
+  return agent(worker).take_drift(stream);
+}
+
 PolicyMetrics A3c::read_metrics(const Stream& stream) {
   PolicyMetrics mean{};
   double weight = 0.0;

@@ -39,6 +39,8 @@ class A3c {
   void synchronize(const Stream& stream) { shared_.snapshot(stream, agent(0).network()); }
   // Means over the updates of all workers since the last call. Not while workers run.
   PolicyMetrics read_metrics(const Stream& stream);
+  // How far the worker's snapshot is from the policy that collected the rollout in its ring. Not while workers run.
+  PolicyDrift read_drift(const Stream& stream, int worker, const TrajectoryRing& ring);
 
   SharedNetwork& shared() { return shared_; }
   const SharedNetwork& shared() const { return shared_; }

@@ -245,25 +245,28 @@ void ActorCritic::reevaluate_tiles(const Stream& stream, const RingView& ring, i
   }
 }
 
-void ActorCritic::request_divergence(const Stream& stream, const RingView& ring) {
+void ActorCritic::request_drift(const Stream& stream, const RingView& ring) {
   const std::size_t rows = monitor_ratios_.size(), words = static_cast<std::size_t>(ring.shape.record.words);
   reevaluate_tiles(stream, ring, 0, static_cast<int>(rows), 0, monitor_ratios_.data, ReevaluatedRows::Store::kNothing);
   ratios_readback_.request(stream, monitor_ratios_);
   records_readback_.request(stream, View<const std::uint32_t>{ring.records, {rows * words}});
 }
 
-double ActorCritic::take_divergence(const Stream& stream) const {
+PolicyDrift ActorCritic::take_drift(const Stream& stream) const {
   const std::span<const float> ratios = ratios_readback_.wait(stream);
   const std::span<const std::uint32_t> records = records_readback_.wait(stream);
   const auto words = static_cast<std::size_t>(ring_.record.words);
   const auto flags = static_cast<std::size_t>(ring_.record.action_size) + 1;
-  double sum = 0.0, count = 0.0;
+  PolicyDrift drift;
   for (std::size_t r = 0; r < ratios.size(); ++r) {
     if (!(records[r * words + flags] & kValid)) continue;
-    sum += static_cast<double>((ratios[r] - 1.0f) - log_of(ratios[r]));
-    count += 1.0;
+    drift.kl += static_cast<double>((ratios[r] - 1.0f) - log_of(ratios[r]));
+    drift.clip_fraction += static_cast<double>(outside_interval(ratios[r], kReportedClip));
+    drift.rows += 1.0;
   }
-  return sum / std::max(1.0, count);
+  drift.kl /= std::max(1.0, drift.rows);
+  drift.clip_fraction /= std::max(1.0, drift.rows);
+  return drift;
 }
 
 PolicyTile ActorCritic::forward(const Stream& stream, const void* obs, int begin, int rows, int worker) const {

@@ -118,11 +118,10 @@ class ActorCritic {
   // What updates compute in. A rollout of the same precision holds the log-probabilities that the first one finds.
   Precision learning_precision() const { return fused_ ? fused_->precision() : Precision::kFp32; }
 
-  // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included: the
-  // mean of (ratio - 1) - log ratio over the valid ones of its first rows, at most 1024. Asked for and taken like
-  // metrics, below.
-  void request_divergence(const Stream& stream, const RingView& ring);
-  double take_divergence(const Stream& stream) const;
+  // How far the policy has moved since it collected the rollout in the ring, the normaliser's statistics included, over
+  // the valid ones of its first rows, at most 1024. Asked for and taken like metrics, below.
+  void request_drift(const Stream& stream, const RingView& ring);
+  PolicyDrift take_drift(const Stream& stream) const;
   // Asks for the sums since the last request, which are cleared; waits for nothing.
   void request_metrics(const Stream& stream);
   // What the latest request asked for; waits for its copies alone.

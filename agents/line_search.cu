@@ -84,6 +84,7 @@ struct JudgeOp {
     state->fraction = fraction;
     state->new_objective = objective;
     state->new_kl = kl;
+    state->new_clip_fraction = static_cast<float>(sums[PolicyRowMetrics::kClipFraction] / count);
   }
 };
 
@@ -110,6 +111,7 @@ struct EndSearchOp {
     totals->surrogate_before += static_cast<double>(state->objective);
     totals->surrogate_after += static_cast<double>(accepted ? state->new_objective : state->objective);
     totals->kl += static_cast<double>(state->new_kl);
+    totals->clip_fraction += static_cast<double>(state->new_clip_fraction);
     totals->step_fraction += static_cast<double>(state->fraction);
     totals->failures += accepted ? 0.0 : 1.0;
     totals->residual += squares > 0.0 ? static_cast<double>(*end.residual) / squares : 0.0;

@@ -11,7 +11,8 @@ namespace stampede {
 
 // Sums over updates that metrics are made of.
 struct TrustRegionTotals {
-  double updates, surrogate_before, surrogate_after, kl, step_fraction, failures, residual, gradient_norm;
+  double updates, surrogate_before, surrogate_after, kl, clip_fraction, step_fraction, failures, residual,
+      gradient_norm;
   double rows, entropy, target, target_squared, error, error_squared;  // of all rows of these updates
 };
 
@@ -21,7 +22,7 @@ struct LineSearchState {
   float scale;      // of x: the full step, where the quadratic model's divergence is the largest allowed one
   float objective;  // surrogate and entropy bonus of the old policy
   float fraction;   // of the full step that was accepted; 0 while none is
-  float new_objective, new_kl;  // of the accepted policy
+  float new_objective, new_kl, new_clip_fraction;  // of the accepted policy
 };
 
 struct LineSearchMetrics {

@@ -78,6 +78,17 @@ PolicyMetrics policy_metrics(std::span<const double> sums, const LearnerState& s
           .failed = state.failed != 0};
 }
 
+PolicyDrift mean(std::span<const PolicyDrift> parts) {
+  PolicyDrift mean;
+  for (const PolicyDrift& part : parts) {
+    mean.rows += part.rows;
+    const double share = part.rows / std::max(1.0, mean.rows);
+    mean.kl += (part.kl - mean.kl) * share;
+    mean.clip_fraction += (part.clip_fraction - mean.clip_fraction) * share;
+  }
+  return mean;
+}
+
 void measure_gradient_parts(const NetworkSpec& spec, std::span<const float> gradients, PolicyMetrics& metrics) {
   double squares[3] = {};
   for (const TensorLayout& tensor : spec.tensors()) {

@@ -22,6 +22,14 @@ struct PolicyMetrics {
   bool stopped, failed;
 };
 
+// How far a policy is from the one that collected a rollout: means over some of its rows.
+struct PolicyDrift {
+  double kl = 0.0;             // (ratio - 1) - log ratio
+  double clip_fraction = 0.0;  // of ratios further from 1 than kReportedClip
+  double rows = 0.0;
+};
+PolicyDrift mean(std::span<const PolicyDrift> parts);
+
 // A minibatch's sums enter the iteration's, and a mean KL above 1.5 target_kl (0 = never) stops the iteration. Changes
 // nothing when it has stopped before.
 HD void add_minibatch_metrics(const double* minibatch, float target_kl, double* totals, LearnerState* state) {

@@ -43,9 +43,10 @@ void Ppo::initialize(const Stream& stream) {
 
 void Ppo::learn(const Stream& stream, const TrajectoryRing& ring, const PpoSchedule& schedule) {
   const RingView& view = ring.view();
-  const PpoLossConfig clipped{schedule.clip, config_.clip_value ? schedule.clip : 0.0f, schedule.entropy_weight,
-                              config_.value_weight};
-  const PpoPenaltyLoss penalised{kl_weight_.data, schedule.entropy_weight, config_.value_weight};
+  const float value_clip = config_.clip_value ? schedule.clip : 0.0f;
+  const PpoLossConfig clipped{schedule.clip, value_clip, schedule.entropy_weight, config_.value_weight};
+  const PpoPenaltyLoss penalised{kl_weight_.data, schedule.entropy_weight, config_.value_weight, schedule.clip,
+                                 value_clip};
   const auto epochs = static_cast<std::uint64_t>(config_.epochs);
   agent_.begin_update(stream, view, config_.gamma);
   for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {

@@ -173,6 +173,7 @@ TrpoMetrics Trpo::take_metrics(const Stream& stream) const {
   return {.surrogate_before = t.surrogate_before / updates,
           .surrogate_after = t.surrogate_after / updates,
           .kl = t.kl / updates,
+          .clip_fraction = t.clip_fraction / updates,
           .step_fraction = t.step_fraction / updates,
           .line_search_failures = t.failures / updates,
           .cg_residual = t.residual / updates,
@@ -180,6 +181,7 @@ TrpoMetrics Trpo::take_metrics(const Stream& stream) const {
           .explained_variance = spread > 0.0 ? 1.0 - error / spread : 0.0,
           .value_loss = critic[TrpoCriticMetrics::kLoss] / std::max(1.0, critic[TrpoCriticMetrics::kCount]),
           .gradient_norm = t.gradient_norm / updates,
+          .critic_gradient_norm = static_cast<double>(learner.gradient_norm),
           .failed = learner.failed != 0};
 }
 

@@ -35,9 +35,11 @@ struct TrpoSchedule {
 // Means over the updates since they were last read.
 struct TrpoMetrics {
   double surrogate_before, surrogate_after, kl;
+  double clip_fraction;                        // ratios of the accepted policy outside PPO's usual interval
   double step_fraction, line_search_failures;  // of the full step; the share of updates that moved nothing
   double cg_residual;                          // squared, relative to the gradient's square
-  double entropy, explained_variance, value_loss, gradient_norm;
+  double entropy, explained_variance, value_loss;
+  double gradient_norm, critic_gradient_norm;  // of the policy; of the critic in its last update
   bool failed;
 };
 

@@ -37,7 +37,7 @@ void surrogate_tile_gradient(const Stream& stream, const TrustRegionRows& rows, 
 void fisher_tile_product(const Stream& stream, const TrustRegionRows& rows, const TrustRegionTile& tile);
 
 // tile.d_outputs holds the outputs of another policy: its surrogate, entropy and divergence KL(old || other) into
-// metrics kPolicyLoss, kEntropy, kApproxKl and kCount. Stream-ordered.
+// metrics kPolicyLoss, kEntropy, kApproxKl, kClipFraction and kCount. Stream-ordered.
 void measure_tile(const Stream& stream, const TrustRegionRows& rows, const float* log_sigma,
                   const TrustRegionTile& tile);
 

@@ -10,6 +10,7 @@ namespace stampede {
 // Of this machine: what benchmarks on all cores use.
 inline int core_count() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
+void register_peak_benchmarks();
 void register_env_benchmarks();
 void register_mlp_benchmarks();
 void register_replay_benchmarks();

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   int count = argc;
+  stampede::register_peak_benchmarks();
   stampede::register_env_benchmarks();
   stampede::register_mlp_benchmarks();
   stampede::register_replay_benchmarks();

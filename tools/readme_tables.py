@@ -126,6 +126,24 @@ def speed_table(benchmarks):
     return "\n".join(lines).rstrip() or NOT_MEASURED
 
 
+def cores_of(name):
+    found = re.search(r"/threads:(\d+)", name)
+    return int(found[1]) if found else 1
+
+
+def arithmetic_table(benchmarks):
+    """What benchmarks that count their operations do per second, beside fused multiply-additions in registers."""
+    rates = {short_name(name): statistics.median(row["GFLOPS"] for row in rows)
+             for _, data in benchmarks for name, rows in group_repetitions(data["benchmarks"]).items() if "GFLOPS" in rows[0]}
+    peaks = {cores_of(name): rate for name, rate in rates.items() if name.startswith("cpu/fma")}
+    lines = ["| benchmark | cores | GFLOP/s | of the peak |", "|---|---|---|---|"]
+    for name, rate in rates.items():
+        peak = peaks.get(cores_of(name))
+        share = f"{100 * rate / peak:.0f} %" if peak else NOT_MEASURED
+        lines.append(f"| {name} | {cores_of(name)} | {rate:.0f} | {share} |")
+    return "\n".join(lines)
+
+
 def solve_rows(runs):
     groups = {}
     for run in runs:
@@ -243,7 +261,8 @@ def main(arguments):
         "README.md": {"headline": headline_table(benchmarks, HEADLINES),
                       "peers": peer_headlines(root / "bench" / "results" / "peers.json"),
                       "gpu": headline_table(gpu_benchmarks, GPU_HEADLINES, solve_rows(gpu_runs))},
-        "docs/results.md": {"speed": speed_table(benchmarks), "learning": learning_table(runs),
+        "docs/results.md": {"speed": speed_table(benchmarks), "arithmetic": arithmetic_table(benchmarks),
+                            "learning": learning_table(runs),
                             "reference": reference_table(root / "bench" / "results" / "tabular.json"),
                             "ablation": ablation_table(root / "bench" / "results" / "ablation.json"),
                             "peers": peers_table(root / "bench" / "results" / "peers.json"),

@@ -68,7 +68,10 @@ class A3cTrainer final : public AsyncTrainer {
   }
 
   void read_agent_metrics(TrainerMetrics& metrics) override {
+    std::vector<PolicyDrift> drifts;
+    for (int w = 0; w < workers(); ++w) drifts.push_back(a3c_->read_drift(stream_, w, ring(w)));
     metrics.values = policy_report(a3c_->read_metrics(stream_));
+    append_drift(mean(drifts), metrics.values);
     metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(rows()));
   }
 

@@ -132,6 +132,7 @@ void check_spaces(const AlgorithmEntry& algorithm, const EnvSpec& spec) {
   std::string fitting;
   for (const AlgorithmEntry& entry : algorithms()) {
     if (discrete ? !entry.discrete_actions : !entry.continuous_actions) continue;
+    if (entry.program == "tabular" && !spec.observation.is_discrete()) continue;  // a table has no row for real ones
     fitting += (fitting.empty() ? "" : ", ") + std::string(entry.id);
   }
   throw UsageError(std::string(algorithm.id) + " needs " + (discrete ? "continuous" : "discrete") + " actions, but " +

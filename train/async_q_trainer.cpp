@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/async_q_trainer.h"
 
+#include <string>
+
 #include "agents/async_q.h"
+#include "kernels/error.h"
 #include "train/async_keys.h"
 #include "train/async_trainer.h"
 #include "train/epsilon_keys.h"
@@ -20,6 +23,13 @@ AsyncQConfig async_q_config(const Config& config) {
   return q;
 }
 
+// A target of more steps than a rollout has rows would silently be a shorter one.
+void check_steps(int n_step, int rollout_steps) {
+  if (n_step <= rollout_steps) return;
+  throw UsageError("n_step: " + std::to_string(n_step) + " steps are more than the " + std::to_string(rollout_steps) +
+                   " of a rollout; raise rollout_steps, or 0 = to the end of the rollout");
+}
+
 class AsyncQTrainer final : public AsyncTrainer {
  public:
   explicit AsyncQTrainer(const TrainerSetup& setup)
@@ -31,6 +41,7 @@ class AsyncQTrainer final : public AsyncTrainer {
         epsilon_ends_(setup.config.reals("epsilon_ends")),
         epsilon_shares_(setup.config.reals("epsilon_shares")) {
     FinalEpsilons::check(epsilon_ends_, epsilon_shares_);
+    check_steps(config_.n_step, shape_.rows);
     measure();
   }
 

@@ -60,6 +60,8 @@ class AsyncTrainer : public Trainer {
   void measure();
   int workers() const { return static_cast<int>(worker_arenas_.size()); }
   std::int64_t rollout_rows() const { return static_cast<std::int64_t>(shape_.rows) * shape_.environments; }
+  // What the worker collected last.
+  const TrajectoryRing& ring(int worker) const { return *workers_[static_cast<std::size_t>(worker)].ring; }
   // Most rows of one evaluate_acts() call, from stream_.threads() threads.
   int evaluation_rows() const;
   // Of a name per worker: "worker.0.environments".

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/memory_budget.h"
 
+#include <fstream>
+
 #include "kernels/buffer.h"
 #include "kernels/error.h"
 
@@ -18,6 +20,15 @@ void check_memory_budget(Device device, const MemoryBudget& budget) {
   if (total <= available) return;
   throw RuntimeError("the run needs " + mebibytes(total) + " MiB on " + std::string(device_name(device)) + " (" +
                      parts + ") but " + mebibytes(available) + " are available; lower num_envs or what is kept");
+}
+
+std::size_t peak_host_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::size_t kibibytes = 0;
+    if (word == "VmHWM:" && status >> kibibytes) return kibibytes << 10;
+  }
+  return 0;
 }
 
 }  // namespace stampede

@@ -18,4 +18,8 @@ using MemoryBudget = std::vector<std::pair<std::string, std::size_t>>;
 // the machine one after another.
 void check_memory_budget(Device device, const MemoryBudget& budget);
 
+// The most bytes of host memory that this process had in use at once; 0 where the system does not say. Not what
+// getrusage() reports, which counts the process that started this one.
+std::size_t peak_host_memory();
+
 }  // namespace stampede

@@ -145,7 +145,7 @@ KeyList noise_keys() {
        .type = kChoice,
        .default_text = "none",
        .choices = "none|gaussian|ornstein_uhlenbeck",
-       .help = "added to explored actions"},
+       .help = "added to explored actions, where they are continuous"},
       {.name = "noise_sigma",
        .default_text = "0.1",
        .min = 0,

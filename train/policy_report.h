@@ -23,9 +23,17 @@ inline std::vector<std::pair<std::string, double>> policy_report(const PolicyMet
           {"losses/gradient_norm_torso", m.torso_gradient_norm}};
 }
 
+// What a step did to the policy shows only afterwards, where a rollout is learnt from once.
+inline void append_drift(const PolicyDrift& drift, std::vector<std::pair<std::string, double>>& values) {
+  values.emplace_back("losses/policy_kl", drift.kl);
+  values.emplace_back("losses/policy_clipfrac", drift.clip_fraction);
+}
+
 inline std::vector<std::string> policy_report_names() {
+  auto values = policy_report({});
+  append_drift({}, values);
   std::vector<std::string> names;
-  for (auto& [name, value] : policy_report({})) names.push_back(name);
+  for (auto& [name, value] : values) names.push_back(name);
   return names;
 }
 

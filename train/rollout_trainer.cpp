@@ -38,21 +38,20 @@ void RolloutTrainer::evaluate_acts(const Stream& stream, const EvaluationActs& a
 
 std::vector<std::string> RolloutTrainer::metric_names() const {
   std::vector<std::string> names = policy_report_names();
-  names.emplace_back("losses/policy_kl");
   names.emplace_back("charts/learning_rate");
   return names;
 }
 
 void RolloutTrainer::request_agent_metrics() {
   actor_critic().request_metrics(stream_);
-  actor_critic().request_divergence(stream_, ring_->view());
+  actor_critic().request_drift(stream_, ring_->view());
 }
 
 void RolloutTrainer::take_agent_metrics(TrainerMetrics& metrics) {
   const PolicyMetrics m = actor_critic().take_metrics(stream_);
   metrics.failed = m.failed;
   metrics.values = policy_report(m);
-  metrics.values.emplace_back("losses/policy_kl", actor_critic().take_divergence(stream_));
+  append_drift(actor_critic().take_drift(stream_), metrics.values);
   metrics.values.emplace_back("charts/learning_rate", learning_rate_.at(schedule_row(metrics)));
 }
 

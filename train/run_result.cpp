@@ -28,6 +28,7 @@ Json object(const RunResult& r) {
   json["device"] = r.device;
   json["threads"] = r.threads;
   json["run_dir"] = r.run_dir;
+  json["peak_memory_mib"] = r.peak_memory_mib;
   json["interrupted"] = r.interrupted;
   return json;
 }

@@ -25,6 +25,7 @@ struct RunResult {
   std::string device;
   int threads = 1;
   std::string run_dir;
+  double peak_memory_mib = 0.0;  // of the whole process on the host, measured
   bool interrupted = false;
 };
 

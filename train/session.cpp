@@ -12,6 +12,7 @@
 #include "kernels/philox.h"
 #include "train/checkpoint.h"
 #include "train/folder_lock.h"
+#include "train/memory_budget.h"
 #include "train/progress_line.h"
 #include "train/run_log.h"
 #include "train/solved_step.h"
@@ -269,6 +270,7 @@ class Session {
     r.device = device_name(stream_.device());
     r.threads = options_.threads;
     r.run_dir = options_.run_dir;
+    r.peak_memory_mib = static_cast<double>(peak_host_memory()) / 1048576.0;
     return r;
   }
 

@@ -36,10 +36,11 @@ class TrpoTrainer final : public RolloutTrainer {
   }
 
   std::vector<std::string> metric_names() const override {
-    return {"losses/surrogate_before", "losses/surrogate_after",      "losses/kl",
-            "losses/step_fraction",    "losses/line_search_failures", "losses/cg_residual",
-            "losses/entropy",          "losses/explained_variance",   "losses/value_loss",
-            "losses/gradient_norm",    "charts/learning_rate",        "charts/max_kl"};
+    std::vector<std::string> names;
+    for (auto& [name, value] : report({})) names.push_back(name);
+    names.emplace_back("charts/learning_rate");
+    names.emplace_back("charts/max_kl");
+    return names;
   }
 
  protected:
@@ -65,21 +66,27 @@ class TrpoTrainer final : public RolloutTrainer {
   void take_agent_metrics(TrainerMetrics& metrics) override {
     const TrpoMetrics m = trpo_->take_metrics(stream_);
     metrics.failed = m.failed;
-    metrics.values = {{"losses/surrogate_before", m.surrogate_before},
-                      {"losses/surrogate_after", m.surrogate_after},
-                      {"losses/kl", m.kl},
-                      {"losses/step_fraction", m.step_fraction},
-                      {"losses/line_search_failures", m.line_search_failures},
-                      {"losses/cg_residual", m.cg_residual},
-                      {"losses/entropy", m.entropy},
-                      {"losses/explained_variance", m.explained_variance},
-                      {"losses/value_loss", m.value_loss},
-                      {"losses/gradient_norm", m.gradient_norm},
-                      {"charts/learning_rate", static_cast<double>(learning_rate(schedule_row(metrics)))},
-                      {"charts/max_kl", max_kl_.at(schedule_row(metrics))}};
+    metrics.values = report(m);
+    metrics.values.emplace_back("charts/learning_rate", static_cast<double>(learning_rate(schedule_row(metrics))));
+    metrics.values.emplace_back("charts/max_kl", max_kl_.at(schedule_row(metrics)));
   }
 
  private:
+  static std::vector<std::pair<std::string, double>> report(const TrpoMetrics& m) {
+    return {{"losses/surrogate_before", m.surrogate_before},
+            {"losses/surrogate_after", m.surrogate_after},
+            {"losses/kl", m.kl},
+            {"losses/clipfrac", m.clip_fraction},
+            {"losses/step_fraction", m.step_fraction},
+            {"losses/line_search_failures", m.line_search_failures},
+            {"losses/cg_residual", m.cg_residual},
+            {"losses/entropy", m.entropy},
+            {"losses/explained_variance", m.explained_variance},
+            {"losses/value_loss", m.value_loss},
+            {"losses/gradient_norm_actor", m.gradient_norm},
+            {"losses/gradient_norm_critic", m.critic_gradient_norm}};
+  }
+
   TrpoConfig config_;
   Schedule max_kl_;
   std::unique_ptr<Trpo> trpo_;

@@ -17,8 +17,9 @@ HD float surrogate_gradient(const PolicyGradientLoss& /*loss*/, const PolicySamp
                             float* metrics) {
   const float log_ratio = log_prob - sample.old_log_prob;
   metrics[PolicyRowMetrics::kPolicyLoss] = -sample.advantage * log_prob;
-  metrics[PolicyRowMetrics::kApproxKl] = (exp_of(log_ratio) - 1.0f) - log_ratio;
-  metrics[PolicyRowMetrics::kClipFraction] = 0.0f;
+  const float ratio = exp_of(log_ratio);
+  metrics[PolicyRowMetrics::kApproxKl] = (ratio - 1.0f) - log_ratio;
+  metrics[PolicyRowMetrics::kClipFraction] = outside_interval(ratio, kReportedClip);
   return -sample.advantage;
 }
 

@@ -23,6 +23,13 @@ struct PolicyRowMetrics {
   static constexpr int kSize = 10;
 };
 
+// A method that clips nothing reports how many ratios are further from 1 than PPO's usual interval allows.
+inline constexpr float kReportedClip = 0.2f;
+
+HD float outside_interval(float ratio, float clip) {
+  return ratio != clamp(ratio, 1.0f - clip, 1.0f + clip) ? 1.0f : 0.0f;
+}
+
 // What the metrics say about the targets, whatever the loss.
 HD void measure_target(const PolicySample& sample, float* metrics) {
   const float residual = sample.target - sample.old_value;

@@ -23,18 +23,18 @@ HD float surrogate_gradient(const PpoLossConfig& config, const PolicySample& sam
   const bool held = ((a >= 0.0f) & (ratio > 1.0f + config.clip)) | ((a < 0.0f) & (ratio < 1.0f - config.clip));
   metrics[PolicyRowMetrics::kPolicyLoss] = held ? -a * clipped : -a * ratio;
   metrics[PolicyRowMetrics::kApproxKl] = (ratio - 1.0f) - log_ratio;
-  metrics[PolicyRowMetrics::kClipFraction] = ratio != clipped ? 1.0f : 0.0f;
+  metrics[PolicyRowMetrics::kClipFraction] = outside_interval(ratio, config.clip);
   return held ? 0.0f : -a * ratio;
 }
 
-// Half the squared error, or the larger of it and that of the clipped value.
-HD float value_gradient(const PpoLossConfig& config, const PolicySample& sample, float value, float* metrics) {
+// Half the squared error, or (value_clip > 0) the larger of it and that of the clipped value.
+HD float clipped_value_gradient(float value_clip, const PolicySample& sample, float value, float* metrics) {
   const float error = value - sample.target;
   float loss = 0.5f * error * error;
   float gradient = error;
-  if (config.value_clip > 0.0f) {
+  if (value_clip > 0.0f) {
     const float moved = value - sample.old_value;
-    const float bounded = clamp(moved, -config.value_clip, config.value_clip);
+    const float bounded = clamp(moved, -value_clip, value_clip);
     const float clipped_error = sample.old_value + bounded - sample.target;
     const float clipped_loss = 0.5f * clipped_error * clipped_error;
     const bool worse = (moved != bounded) & (clipped_loss > loss);
@@ -43,6 +43,10 @@ HD float value_gradient(const PpoLossConfig& config, const PolicySample& sample,
   }
   metrics[PolicyRowMetrics::kValueLoss] = loss;
   return gradient;
+}
+
+HD float value_gradient(const PpoLossConfig& config, const PolicySample& sample, float value, float* metrics) {
+  return clipped_value_gradient(config.value_clip, sample, value, metrics);
 }
 
 }  // namespace stampede

@@ -3,7 +3,7 @@
 // equation 8.
 #pragma once
 
-#include "agents/losses/policy_loss.h"
+#include "agents/losses/ppo_loss.h"
 
 namespace stampede {
 
@@ -11,6 +11,8 @@ struct PpoPenaltyLoss {
   const float* kl_weight;  // beta, in device memory
   float entropy_weight = 0.0f;
   float value_weight = 0.5f;
+  float clip = kReportedClip;  // interval of the ratio that the clip fraction counts; the ratio itself is not clipped
+  float value_clip = 0.0f;     // interval of the value around its old one; 0 = unclipped
 };
 
 // KL(old, new) is estimated from the old policy's actions by (ratio - 1) - log ratio: never negative, and its gradient
@@ -21,14 +23,12 @@ HD float surrogate_gradient(const PpoPenaltyLoss& loss, const PolicySample& samp
   const float divergence = (ratio - 1.0f) - log_ratio;
   metrics[PolicyRowMetrics::kPolicyLoss] = fused(*loss.kl_weight, divergence, -sample.advantage * ratio);
   metrics[PolicyRowMetrics::kApproxKl] = divergence;
-  metrics[PolicyRowMetrics::kClipFraction] = 0.0f;
+  metrics[PolicyRowMetrics::kClipFraction] = outside_interval(ratio, loss.clip);
   return fused(*loss.kl_weight, ratio - 1.0f, -sample.advantage * ratio);
 }
 
-HD float value_gradient(const PpoPenaltyLoss& /*loss*/, const PolicySample& sample, float value, float* metrics) {
-  const float error = value - sample.target;
-  metrics[PolicyRowMetrics::kValueLoss] = 0.5f * error * error;
-  return error;
+HD float value_gradient(const PpoPenaltyLoss& loss, const PolicySample& sample, float value, float* metrics) {
+  return clipped_value_gradient(loss.value_clip, sample, value, metrics);
 }
 
 }  // namespace stampede

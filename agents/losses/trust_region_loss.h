@@ -17,6 +17,7 @@ struct RatioLoss {
 HD float surrogate_gradient(const RatioLoss&, const PolicySample& sample, float log_prob, float* metrics) {
   const float ratio = exp_of(log_prob - sample.old_log_prob);
   metrics[PolicyRowMetrics::kPolicyLoss] = -sample.advantage * ratio;
+  metrics[PolicyRowMetrics::kClipFraction] = outside_interval(ratio, kReportedClip);
   return -sample.advantage * ratio;
 }
 

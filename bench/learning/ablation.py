@@ -4,11 +4,10 @@
 
 usage: bench/learning/ablation.py [--program PROGRAM] [--runs FOLDER] [--out FILE] [--seeds N]
 
-Every setting is the preset with one option switched off, on seeds 1 to N. The JSON holds each seed's evaluations; the
-pictures are made of the run folders by `stampede plot --bands`, one per environment, beside the JSON.
+Every setting is the preset with one option switched off, on seeds 1 to N. The JSON holds each seed's evaluations, and
+`stampede plot --bands FILE --env ENV` makes the pictures of it, one per environment, beside the JSON.
 """
 import argparse
-import csv
 import json
 import pathlib
 import statistics
@@ -16,7 +15,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from run import ROOT, context  # noqa: E402
+from run import ROOT, context, evaluations  # noqa: E402
 
 STEPS = {"CartPole-v1": 100_000, "MountainCar-v0": 120_000}
 EVALUATIONS = 20
@@ -41,13 +40,6 @@ def train(program, folder, env, options, seeds, steps):
     return result["runs"] if "runs" in result else [result]
 
 
-def evaluations(run):
-    with open(pathlib.Path(run["run_dir"]) / "evaluations.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {"seed": run["seed"], "env_step": [int(row["env_step"]) for row in rows],
-            "return_mean": [float(row["return_mean"]) for row in rows]}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=str(ROOT / "build/native/stampede"))
@@ -59,10 +51,8 @@ def main():
     result = {"context": context(arguments.program), "settings": []}
     for env, own_steps in STEPS.items():
         steps = arguments.steps or own_steps
-        folders = []
         for name, options in SETTINGS.items():
-            folders.append(pathlib.Path(arguments.runs) / env / name)
-            runs = train(arguments.program, folders[-1], env, options, arguments.seeds, steps)
+            runs = train(arguments.program, pathlib.Path(arguments.runs) / env / name, env, options, arguments.seeds, steps)
             final = [run["eval_return_mean"] for run in runs]
             entry = {"env": env, "setting": name, "options": options, "total_steps": steps,
                      "final_mean": round(statistics.mean(final), 3), "final_worst": round(min(final), 3)}
@@ -70,7 +60,7 @@ def main():
             result["settings"].append(entry | {"seeds": [evaluations(run) for run in runs]})
             pathlib.Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
         picture = pathlib.Path(arguments.out).with_suffix("").as_posix() + f"_{env}.svg"
-        subprocess.run([arguments.program, "plot", "--bands", *map(str, folders), "--out", picture], check=True)
+        subprocess.run([arguments.program, "plot", "--bands", arguments.out, "--env", env, "--out", picture], check=True)
     return 0
 
 

@@ -31,7 +31,7 @@ def solving_times(program, algo, more):
     runs = []
     for seed in range(1, SEEDS + 1):
         with tempfile.TemporaryDirectory() as folder:
-            [run], seconds = train(program, words + [f"seed={seed}"], pathlib.Path(folder) / "run")
+            [run], _, seconds = train(program, words + [f"seed={seed}"], pathlib.Path(folder) / "run")
         runs.append({"seed": seed, "solved_at_step": run["solved_at_step"], "env_steps": run["env_steps"],
                      "seconds_train": run["seconds_train"], "seconds_process": round(seconds, 4)})
     return runs, "stampede train " + " ".join(words)

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains every row of PROTOCOL on seeds 1 to 10 with its preset and writes the outcome, whatever it is.
 
-usage: bench/learning/run.py [--program PROGRAM] [--out FILE] [--only REGEX [--append]] [--figures FOLDER]
-About half an hour on two cores. --append replaces the rows that --only names and keeps the others of FILE. --figures
-draws learning curves with 95 % bootstrap bands over the seeds of the rows that were run.
+usage: bench/learning/run.py [--program PROGRAM] [--out FILE] [--only REGEX [--append]] [--curves FILE] [--figures FOLDER]
+About half an hour on two cores. --append replaces the rows that --only names and keeps the others of FILE. The
+evaluations of what FIGURES names go to --curves; --figures draws it with 95 % bootstrap bands over the seeds:
+`stampede plot --bands bench/results/curves.json --env ENV --only ALGORITHM,...` is all it does.
 
 Scores are those of the final policy: greedy, 100 episodes, random streams apart from training. No best-of, no second
 try: presets were tuned on seeds from 1000 on. `time` rows are timed from the start of the process to its end, one at
 a time, and stop at the second of two consecutive evaluations that reach the bar.
 """
 import argparse
+import csv
 import datetime
 import json
 import os
@@ -122,6 +124,9 @@ FIGURES = [
 ]
 
 
+CURVES = {(env, algo) for _, env, algos in FIGURES for algo in algos}
+
+
 def output_of(*command):
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -169,11 +174,20 @@ def train(program, words, folder):
     seconds = time.perf_counter() - start
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(words)} failed: {done.stderr.strip()}")
-    return [described(run, words) for run in runs_of(json.loads(done.stdout))], seconds
+    runs = runs_of(json.loads(done.stdout))
+    return [described(run, words) for run in runs], [evaluations(run) for run in runs], seconds
 
 
 def runs_of(result):
     return result["runs"] if "runs" in result else [result]
+
+
+def evaluations(run):
+    """The curve of a run: transitions and mean return of each of its evaluations."""
+    with open(pathlib.Path(run["run_dir"]) / "evaluations.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {"seed": run["seed"], "env_step": [int(row["env_step"]) for row in rows],
+            "return_mean": [float(row["return_mean"]) for row in rows]}
 
 
 def described(run, words):
@@ -192,14 +206,15 @@ def run_words(algo, env):
 
 def quality_runs(program, algo, env, steps, folder):
     words = [*run_words(algo, env), "--seeds", str(SEEDS), "seed=1", "--json"] + ([f"total_steps={steps}"] if steps else [])
-    return train(program, words, folder / env / algo)[0], words
+    runs, curves, _ = train(program, words, folder / env / algo)
+    return runs, curves, words
 
 
 def timed_runs(program, algo, env, steps, bar, folder):
     words = [*run_words(algo, env), "--json", "--stop-at", f"{bar:g}", f"total_steps={steps}"]
     runs = []
     for seed in range(1, SEEDS + 1):
-        [run], seconds = train(program, words + [f"seed={seed}"], folder / "timed" / f"{algo}_{env}_{seed}")
+        [run], _, seconds = train(program, words + [f"seed={seed}"], folder / "timed" / f"{algo}_{env}_{seed}")
         runs.append(run | {"stop_at": bar, "seconds_process": round(seconds, 4)})
     return runs, words
 
@@ -208,7 +223,8 @@ def summarize(kind, algo, env, bar, need, runs, words):
     returns = [run["eval_return_mean"] for run in runs]
     solved = [run["solved_at_step"] for run in runs if run["solved_at_step"] is not None]
     summary = {
-        "kind": kind, "algo": algo, "env": env, "command": "stampede train " + " ".join(words),
+        "kind": kind, "algo": algo, "env": env, "commit": output_of("git", "rev-parse", "--short", "HEAD"),
+        "command": "stampede train " + " ".join(words),
         "total_steps": runs[0]["total_steps"], "return_mean": round(statistics.mean(returns), 3),
         "return_median": round(statistics.median(returns), 3), "return_worst": round(min(returns), 3),
         "solved_seeds": len(solved), "seeds": len(runs),
@@ -233,21 +249,41 @@ def main():
     parser.add_argument("--out", default=str(ROOT / "bench/results/learning.json"))
     parser.add_argument("--only", default="", help="only rows whose 'kind algorithm environment' matches")
     parser.add_argument("--append", action="store_true", help="keep the rows of --out that do not match --only")
-    parser.add_argument("--figures", default="", help="a folder for learning curves")
+    parser.add_argument("--curves", default=str(ROOT / "bench/results/curves.json"), help="evaluations of each seed")
+    parser.add_argument("--figures", default="", help="a folder for pictures of the curves")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = run_protocol(arguments, pathlib.Path(folder))
         if arguments.figures:
-            draw(arguments.program, pathlib.Path(folder), pathlib.Path(arguments.figures))
+            draw(arguments.program, pathlib.Path(arguments.curves), pathlib.Path(arguments.figures))
     return 0 if all(entry.get("met", True) for entry in result["summary"]) else 1
 
 
-def draw(program, folder, figures):
+def draw(program, curves, figures):
     figures.mkdir(parents=True, exist_ok=True)
+    there = {(entry["env"], entry["setting"]) for entry in json.loads(curves.read_text())["settings"]}
     for name, env, algos in FIGURES:
-        runs = [str(folder / env / algo) for algo in algos if (folder / env / algo).exists()]
-        if runs:
-            subprocess.run([program, "plot", "--bands", *runs, "--out", str(figures / f"{name}.svg")], check=True)
+        chosen = [algo for algo in algos if (env, algo) in there]
+        if chosen:
+            subprocess.run([program, "plot", "--bands", str(curves), "--env", env, "--only", ",".join(chosen),
+                            "--out", str(figures / f"{name}.svg")], check=True)
+
+
+class CurveFile:
+    """Evaluations of the rows in CURVES, written after each of them. keep: the rows that are there already stay."""
+
+    def __init__(self, path, facts, keep):
+        self.path = path
+        kept = json.loads(path.read_text())["settings"] if keep and path.exists() else []
+        self.data = {"context": facts, "settings": kept}
+
+    def add(self, algo, env, steps, curves):
+        if (env, algo) not in CURVES:
+            return
+        entry = {"env": env, "setting": algo, "total_steps": steps,
+                 "commit": output_of("git", "rev-parse", "--short", "HEAD"), "seeds": curves}
+        self.data["settings"] = [row for row in self.data["settings"] if (row["env"], row["setting"]) != (env, algo)] + [entry]
+        self.path.write_text(json.dumps(self.data, indent=1) + "\n")
 
 
 def is_wanted(only, part, row):
@@ -261,6 +297,7 @@ def run_protocol(arguments, folder):
         earlier = json.loads(pathlib.Path(arguments.out).read_text())
         result |= {part: [row for row in earlier[part] if not is_wanted(arguments.only, part, row)]
                    for part in ("summary", "runs", "timed")}
+    curve_file = CurveFile(pathlib.Path(arguments.curves), result["context"], arguments.append)
     rows = PROTOCOL + [("quality", algo, env, None, None, None) for algo, env in UNBARRED]
     for kind, algo, env, steps, bar, need in rows:
         if not is_wanted(arguments.only, kind, {"algo": algo, "env": env}):
@@ -268,7 +305,8 @@ def run_protocol(arguments, folder):
         if kind == "time":
             runs, words = timed_runs(arguments.program, algo, env, steps, bar, folder)
         else:
-            runs, words = quality_runs(arguments.program, algo, env, steps, folder)
+            runs, curves, words = quality_runs(arguments.program, algo, env, steps, folder)
+            curve_file.add(algo, env, runs[0]["total_steps"], curves)
         summary = summarize(kind, algo, env, bar, need, runs, words)
         result["summary"].append(summary)
         result["timed" if kind == "time" else "runs"] += runs

@@ -166,7 +166,7 @@ TEST(FusedPolicyUpdate, KnowsTheOtherLosses) {
     expect_same_learners(expected, rig, name);
     expect_same_metrics(expected.stepwise_metrics(), rig, name);
   };
-  compare(PpoPenaltyLoss{&kl_weight, 0.02f, 0.4f}, "penalty");
+  compare(PpoPenaltyLoss{&kl_weight, 0.02f, 0.4f, 0.1f, 0.15f}, "penalty");
   compare(PolicyGradientLoss{0.02f, 0.4f}, "policy gradient");
   compare(PpoLossConfig{0.1f, 0.1f, 0.0f, 1.0f}, "clipped values");
 }

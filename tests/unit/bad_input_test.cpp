@@ -155,6 +155,7 @@ TEST_F(BadInput, WorkersThatCannotShareTheEnvironments) {
       {{"train", "async_q", "CartPole-v1", "workers=3", "num_envs=8"}, 2, {"workers", "equally"}},
       {{"train", "async_q", "CartPole-v1", "rollout_steps=0"}, 2, {"rollout_steps", "out of range"}},
       {{"train", "async_q", "CartPole-v1", "n_step=-1"}, 2, {"n_step", "out of range"}},
+      {{"train", "async_q", "CartPole-v1", "n_step=6", "rollout_steps=5"}, 2, {"n_step", "6", "5 of a rollout"}},
       {{"train", "async_q", "CartPole-v1", "target_interval=0"}, 2, {"target_interval", "out of range"}},
       {{"train", "async_q", "CartPole-v1", "epsilon_ends=0.1,0.2"}, 2, {"epsilon_shares"}},
       {{"train", "async_q", "CartPole-v1", "epsilon_ends=0.1,0.2,1.5"}, 2, {"epsilon_ends"}},
@@ -211,6 +212,14 @@ TEST_F(BadInput, ShapesThatDoNotFit) {
       {{"train", "ddpg", "FrozenLake-v1"}, 2, {"Box observations"}},
       {{"train", "sac", "Pendulum-v1", "batch_size=300", "buffer_size=200"}, 2, {"batch of 300", "ring of 200"}},
   });
+}
+
+// Among what fits a world of real observations are no tables.
+TEST_F(BadInput, FittingAlgorithmsFit) {
+  const ProgramResult result = run({"train", "sac", "CartPole-v1"});
+  EXPECT_NE(result.err.find("fitting algorithms: linear_q, "), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find(" q_learning"), std::string::npos) << result.err;
+  EXPECT_NE(run({"train", "sac", "Taxi-v4"}).err.find("fitting algorithms: q_learning, "), std::string::npos);
 }
 
 TEST_F(BadInput, TablesAndLinearFeatures) {
@@ -281,6 +290,9 @@ TEST_F(BadInput, CheckpointsThatAreNotThere) {
       {{"resume", "empty"}, 2, {"empty", "checkpoint.safetensors"}},
       {{"plot", "nowhere"}, 2, {"nowhere"}},
       {{"plot", "empty"}, 2, {"empty"}},
+      {{"plot", "--bands", "nowhere.json"}, 2, {"nowhere.json", "no such file"}},
+      {{"plot", "curves.json"}, 2, {"--bands FILE.json"}},
+      {{"plot", "--bands", "empty", "--only", "dqn"}, 2, {"--only", "JSON"}},
   });
 }
 

@@ -174,6 +174,7 @@ TEST(A2c, TheDivergenceSinceTheRolloutIsSeen) {
     TrainingRun still = run_with("0"), moving = run_with("0.003"), unseen = run_with("0.003");
     for (TrainingRun* run : {&still, &moving, &unseen}) run->iterate(2);
     EXPECT_EQ(metric(still, "losses/policy_kl"), 0.0) << env;
+    EXPECT_EQ(metric(still, "losses/policy_clipfrac"), 0.0) << env;
     const double divergence = metric(moving, "losses/policy_kl");
     EXPECT_GT(divergence, 0.0) << env;
     EXPECT_LT(divergence, 1.0) << env;
@@ -181,6 +182,20 @@ TEST(A2c, TheDivergenceSinceTheRolloutIsSeen) {
     unseen.iterate(1);
     EXPECT_EQ(differing_entries(moving.state(), unseen.state()), std::vector<std::string>{}) << env;
   }
+}
+
+TEST(PpoKl, ClipsValuesWhenAsked) {
+  const auto parameters = [](const char* clip_value) {
+    TrainingRun run("ppo_kl", "CartPole-v1",
+                    {{"num_envs", "8"},
+                     {"hidden", "16"},
+                     {"objective", "kl"},
+                     {"learning_rate", "0.01"},
+                     {"clip_value", clip_value}});
+    run.iterate(2);
+    return run.parameters();
+  };
+  EXPECT_NE(parameters("true"), parameters("false"));
 }
 
 // Parts of the gradient are orthogonal: their squares add up to the whole.

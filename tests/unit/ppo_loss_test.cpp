@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "agents/losses/any_policy_loss.h"
 #include "agents/losses/ppo_loss.h"
 
 namespace stampede {
@@ -17,7 +18,7 @@ struct Surrogate {
 Surrogate surrogate(float advantage, float ratio) {
   float metrics[PolicyRowMetrics::kSize] = {};
   const PolicySample sample{-1.0f, 0.0f, advantage, 0.0f};
-  const float gradient = surrogate_gradient({}, sample, -1.0f + std::log(ratio), metrics);
+  const float gradient = surrogate_gradient(PpoLossConfig{}, sample, -1.0f + std::log(ratio), metrics);
   return {-metrics[PolicyRowMetrics::kPolicyLoss], -gradient, metrics[PolicyRowMetrics::kClipFraction]};
 }
 
@@ -44,7 +45,7 @@ TEST(PpoSurrogate, CountsEveryRatioOutsideTheInterval) {
 
 TEST(PpoSurrogate, ApproximateKlIsRatioMinusOneMinusItsLogarithm) {
   float metrics[PolicyRowMetrics::kSize] = {};
-  surrogate_gradient({}, {-1.0f, 0.0f, 1.0f, 0.0f}, -1.3f, metrics);
+  surrogate_gradient(PpoLossConfig{}, {-1.0f, 0.0f, 1.0f, 0.0f}, -1.3f, metrics);
   EXPECT_NEAR(metrics[PolicyRowMetrics::kApproxKl], std::exp(-0.3) - 1 + 0.3, 1e-6);
 }
 
@@ -168,6 +169,32 @@ TEST(GaussianPolicyGradient, MatchesFiniteDifferences) {
     };
     EXPECT_NEAR(d_means[j], slope(&GaussianCase::means), 5e-3);
     EXPECT_NEAR(d_sigma[j], slope(&GaussianCase::log_sigma), 5e-3);
+  }
+}
+
+// The penalty clips no ratio, but says how many the clipped surrogate would have; its values may be clipped as well.
+TEST(PpoPenalty, CountsRatiosOutsideTheIntervalAndClipsValues) {
+  const float weight = 1.0f;
+  const PolicySample sample{-1.0f, 1.0f, 1.0f, 2.0f};
+  const PpoPenaltyLoss penalty{&weight, 0.0f, 0.5f, 0.2f, 0.1f};
+  const PpoLossConfig clipped{0.2f, 0.1f, 0.0f, 0.5f};
+  const AnyPolicyLoss any(penalty);
+  for (const float ratio : {0.5f, 0.79f, 0.81f, 1.0f, 1.19f, 1.21f}) {
+    float metrics[PolicyRowMetrics::kSize] = {}, any_metrics[PolicyRowMetrics::kSize] = {};
+    const float log_prob = -1.0f + std::log(ratio);
+    EXPECT_NE(surrogate_gradient(penalty, sample, log_prob, metrics), 0.0f);
+    surrogate_gradient(any, sample, log_prob, any_metrics);
+    EXPECT_EQ(metrics[PolicyRowMetrics::kClipFraction], ratio < 0.8f || ratio > 1.2f ? 1.0f : 0.0f) << ratio;
+    EXPECT_EQ(any_metrics[PolicyRowMetrics::kClipFraction], metrics[PolicyRowMetrics::kClipFraction]) << ratio;
+  }
+  for (const float value : {0.7f, 0.95f, 1.05f, 1.3f}) {
+    float metrics[3][PolicyRowMetrics::kSize] = {};
+    const float gradient = value_gradient(clipped, sample, value, metrics[0]);
+    EXPECT_EQ(value_gradient(penalty, sample, value, metrics[1]), gradient) << value;
+    EXPECT_EQ(value_gradient(any, sample, value, metrics[2]), gradient) << value;
+    for (int k : {1, 2}) {
+      EXPECT_EQ(metrics[k][PolicyRowMetrics::kValueLoss], metrics[0][PolicyRowMetrics::kValueLoss]) << value;
+    }
   }
 }
 

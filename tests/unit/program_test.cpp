@@ -99,6 +99,20 @@ TEST_F(Program, JsonHasEveryKey) {
   }
 }
 
+// Not what the system says of a child, which includes the process that started it.
+TEST_F(Program, TheMemoryOfARunIsMeasured) {
+  const auto peak = [&](const char* environments, const char* out) {
+    const ProgramResult result =
+        succeed({"train", "ppo", "CartPole-v1", "threads=1", "eval_episodes=1", environments, "rollout_steps=16",
+                 "epochs=1", "minibatches=16", "hidden=16", "total_steps=1", "--quiet", "--json", "--out", out});
+    return Json::parse(result.out)["peak_memory_mib"].get<double>();
+  };
+  const double small = peak("num_envs=8", "small"), large = peak("num_envs=16384", "large");
+  EXPECT_GT(small, 0.5);
+  // 16384 x 17 observations and 16384 x 16 records and extra floats, each of 16 bytes.
+  EXPECT_GT(large - small, 12.0);
+}
+
 // A loss is written where updates happened; a row without any would show exact zeros.
 TEST_F(Program, MetricsHaveNoEmptyLosses) {
   for (const Words& words : {kPpo, kDqn}) {

@@ -14,7 +14,10 @@ TrainingRun small_run(const AlgorithmEntry& algorithm, const Stream& stream, con
   wanted.insert(wanted.end(), more.begin(), more.end());
   for (const auto& [name, text] : wanted) {
     const auto declared = [&](const ConfigKey& key) { return key.name == name; };
-    if (std::any_of(known.begin(), known.end(), declared)) keys.emplace_back(name, text);
+    const auto common = [&](const auto& key) { return key.first == name; };  // every algorithm has it
+    if (std::any_of(known.begin(), known.end(), declared) || std::any_of(keys.begin(), keys.end(), common)) {
+      keys.emplace_back(name, text);
+    }
   }
   const char* const env = algorithm.program == "tabular" ? "FrozenLake-v1"
                           : algorithm.discrete_actions   ? "CartPole-v1"
