@@ -14,7 +14,7 @@ namespace {
 
 struct Values {
   std::int64_t first;
-  float second[3];
+  float second[4];  // no padding: its bytes would be compared too
 };
 
 const char kFunctions[2] = {};
@@ -23,7 +23,7 @@ char memory[16];
 // A kernel of one argument, a copy, a fill, a kernel of two arguments; with one thing changed.
 struct Iteration {
   KernelLaunch kernel{.function = &kFunctions[0], .grid = 3, .block = 128, .shared = 64};
-  Values values{.first = 5, .second = {1.0f, 2.0f, 3.0f}};
+  Values values{.first = 5, .second = {1.0f, 2.0f, 3.0f, 3.5f}};
   DeviceCopy copy{.to = memory, .from = memory + 8, .bytes = 4};
   ZeroFill fill{.memory = memory, .bytes = 8};
   int count = 7;
