@@ -23,7 +23,7 @@ int run_program_once(std::vector<std::string> words) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const pid_t child = fork();
-  if (child < 0) return {-1, 0.0};
+  if (child < 0) return -1;
   if (child == 0) {
     const int null = open("/dev/null", O_RDWR);
     dup2(null, STDOUT_FILENO);
