@@ -39,6 +39,7 @@ void set_param(typename E::Params& params, const EnvSpec& spec, std::string_view
     if (field.parse) field.parse(params, text);
     return;
   }
+  known.push_back(time_limit_param(spec));
   throw_unknown_param(spec, name, known);
 }
 
@@ -46,15 +47,17 @@ template <class E>
 typename E::Params resolve_params(const EnvSpec& spec, const EnvParameters& parameters) {
   typename E::Params params{};
   for (const auto& [name, value] : parse_parameter_list(spec.parameters)) set_param<E>(params, spec, name, value);
-  for (const auto& [name, value] : parameters) set_param<E>(params, spec, name, value);
+  for (const auto& [name, value] : parameters) {
+    if (name != kTimeLimitParam) set_param<E>(params, spec, name, value);
+  }
   if constexpr (requires { E::check(params); }) E::check(params);
   return params;
 }
 
 template <class E>
-EnvSpec resolve_spec(EnvSpec spec, const typename E::Params& params) {
+EnvSpec resolve_spec(EnvSpec spec, const typename E::Params& params, const EnvParameters& parameters) {
   if constexpr (requires { E::observation_space(params); }) spec.observation = E::observation_space(params);
-  return spec;
+  return with_time_limit(spec, parameters);
 }
 
 template <class E>
@@ -62,13 +65,14 @@ EnvEntry make_entry(const EnvSpec& spec) {
   EnvEntry entry;
   entry.spec = spec;
   typename E::Params defaults = resolve_params<E>(spec, {});
-  entry.spec = resolve_spec<E>(spec, defaults);
+  entry.spec = resolve_spec<E>(spec, defaults, {});
   for (const auto& field : E::param_fields) entry.params.push_back(describe_param<E>(field));
   for (const auto& [name, value] : parse_parameter_list(spec.parameters)) {
     for (ParamInfo& info : entry.params) {
       if (info.name == name) info.default_text = value;
     }
   }
+  entry.params.push_back(time_limit_param(spec));
   for (const auto& field : E::state_fields) {
     entry.state.push_back({field.name, field.integer != nullptr, field.min, field.max});
   }
@@ -76,10 +80,10 @@ EnvEntry make_entry(const EnvSpec& spec) {
                       Arena& arena) {
     const auto params = resolve_params<E>(spec, parameters);
     return std::unique_ptr<VectorEnv>(
-        std::make_unique<BatchedEnv<E>>(resolve_spec<E>(spec, params), params, size, seed, first, arena));
+        std::make_unique<BatchedEnv<E>>(resolve_spec<E>(spec, params, parameters), params, size, seed, first, arena));
   };
   entry.resolve = [spec](const EnvParameters& parameters) {
-    return resolve_spec<E>(spec, resolve_params<E>(spec, parameters));
+    return resolve_spec<E>(spec, resolve_params<E>(spec, parameters), parameters);
   };
   if constexpr (requires(const typename E::Params& p) { E::transitions(p, 0, 0, [](double, int, double, bool) {}); }) {
     entry.transitions = [spec](const EnvParameters& parameters, int state, int action) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "kernels/error.h"
 #include "kernels/nearest_match.h"
@@ -58,6 +59,22 @@ const EnvEntry& EnvRegistry::find(std::string_view id) const {
     known.emplace_back(entry.spec.id);
   }
   throw UsageError(unknown_name_message("environment", id, known));
+}
+
+ParamInfo time_limit_param(const EnvSpec& spec) {
+  return {.name = std::string(kTimeLimitParam),
+          .help = "steps until an episode is truncated, 0 = no limit",
+          .default_text = std::to_string(spec.time_limit),
+          .kind = ParamInfo::Kind::kInteger,
+          .min = kNoTimeLimit,
+          .max = std::numeric_limits<std::int32_t>::max()};
+}
+
+EnvSpec with_time_limit(EnvSpec spec, const EnvParameters& parameters) {
+  for (const auto& [name, value] : parameters) {
+    if (name == kTimeLimitParam) spec.time_limit = parse_integer_param(time_limit_param(spec), value);
+  }
+  return spec;
 }
 
 float parse_real_param(const ParamInfo& info, std::string_view text) {

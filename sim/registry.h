@@ -37,6 +37,11 @@ struct Transition {
   bool terminated;
 };
 
+// The parameter that every environment has beside its own: steps after which an episode is truncated, 0 for none, by
+// the name that Gymnasium's `make` has for it.
+inline constexpr std::string_view kTimeLimitParam = "max_episode_steps";
+ParamInfo time_limit_param(const EnvSpec& spec);
+
 struct StartState {
   double probability;
   int state;
@@ -84,6 +89,8 @@ std::vector<std::string_view> split_list(std::string_view text);
 // Comma-separated numbers, as of reward_schedule=1,0,0. Throws UsageError unless there are exactly `count` finite ones.
 std::vector<double> parse_number_list(std::string_view name, std::string_view text, std::size_t count);
 EnvParameters parse_parameter_list(std::string_view text);  // "name=value name=value"
+// The spec with the time limit that the parameters ask for. Throws UsageError for one that is none.
+EnvSpec with_time_limit(EnvSpec spec, const EnvParameters& parameters);
 [[noreturn]] void throw_unknown_param(const EnvSpec& spec, std::string_view name, const std::vector<ParamInfo>& known);
 
 }  // namespace stampede

@@ -135,6 +135,8 @@ def arithmetic_table(benchmarks):
     """What benchmarks that count their operations do per second, beside fused multiply-additions in registers."""
     rates = {short_name(name): statistics.median(row["GFLOPS"] for row in rows)
              for _, data in benchmarks for name, rows in group_repetitions(data["benchmarks"]).items() if "GFLOPS" in rows[0]}
+    if not rates:
+        return NOT_MEASURED
     peaks = {cores_of(name): rate for name, rate in rates.items() if name.startswith("cpu/fma")}
     lines = ["| benchmark | cores | GFLOP/s | of the peak |", "|---|---|---|---|"]
     for name, rate in rates.items():
@@ -210,7 +212,8 @@ def reference_table(path):
         rate = re.search(r" learning_rate=(\S+)", row["command"])
         online, greedy = row["online_return"], row["greedy_return"]
         reference = f"{greedy['reference']:.4g}" if greedy["reference"] is not None else ""
-        lines.append(f"| {row['env']} | {row['algo']} | {row['episodes']:,} | {rate[1] if rate else ''} | {online['reference']:.4g} | "
+        env = row["env"] + (" without its limit" if " env.max_episode_steps=0" in row["command"] else "")
+        lines.append(f"| {env} | {row['algo']} | {row['episodes']:,} | {rate[1] if rate else ''} | {online['reference']:.4g} | "
                      f"{online['mean']:.4g} ± {online['standard_error']:.2g} | {reference} | {greedy['mean']:.4g} | "
                      f"{'yes' if row['agrees'] else 'no'} |")
     return "\n".join(lines)

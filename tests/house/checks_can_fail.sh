@@ -13,7 +13,7 @@ make_good_tree() {
   mkdir -p "$tree"/{kernels,sim,agents/networks,docs}
   cp "$house/../../.clang-format" "$tree"
   printf '<!-- begin %s -->\nnot yet measured\n<!-- end %s -->\n' headline headline peers peers gpu gpu >"$tree/README.md"
-  printf '<!-- begin %s -->\nnot yet measured\n<!-- end %s -->\n' speed speed learning learning reference reference ablation ablation peers peers gpu gpu \
+  printf '<!-- begin %s -->\nnot yet measured\n<!-- end %s -->\n' speed speed arithmetic arithmetic learning learning reference reference ablation ablation peers peers gpu gpu \
     >"$tree/docs/results.md"
   printf '# SPDX-License-Identifier: Apache-2.0\n' >"$tree/stampede"
   printf '%s\n#pragma once\nstruct View {};\n' "$licence" >"$tree/kernels/view.h"

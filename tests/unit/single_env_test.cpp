@@ -45,6 +45,31 @@ TEST(SingleEnv, RandomActionsAreNewInEveryRowAndInTheSpace) {
   EXPECT_EQ(drawn, (std::set<double>{0, 1, 2, 3, 4, 5}));
 }
 
+TEST(SingleEnv, TimeLimitsAreAParameterOfEveryEnvironment) {
+  const EnvRegistry registry = builtin_environments();
+  for (const EnvEntry& entry : registry.entries()) {
+    SingleEnv env(entry, {{"max_episode_steps", "3"}}, 1, Stream::cpu());
+    EXPECT_EQ(env.spec().time_limit, 3);
+    env.reset();
+    EnvRow row;
+    int steps = 0;
+    do {
+      row = env.step(env.random_action(1));
+      ++steps;
+    } while (!row.terminated && !row.truncated);
+    EXPECT_TRUE(row.terminated ? steps <= 3 : steps == 3) << entry.spec.id << ": " << steps;
+  }
+}
+
+TEST(SingleEnv, EpisodesWithoutALimitGoOn) {
+  const EnvRegistry registry = builtin_environments();
+  SingleEnv env(registry.find("Pendulum-v1"), {{"max_episode_steps", "0"}}, 1, Stream::cpu());
+  EXPECT_EQ(env.spec().time_limit, kNoTimeLimit);
+  env.reset();
+  for (int t = 0; t < 1000; ++t) ASSERT_FALSE(env.step(env.random_action(1)).truncated) << t;
+  EXPECT_THROW(registry.find("Pendulum-v1").resolve({{"max_episode_steps", "-1"}}), UsageError);
+}
+
 TEST(SingleEnv, TakesNoActionBesideTheSpace) {
   const EnvRegistry registry = builtin_environments();
   SingleEnv env(registry.find("CartPole-v1"), {}, 1, Stream::cpu());
