@@ -126,7 +126,7 @@ void clear_gradients(const Stream& stream, const PolicyLayout& layout, const Pol
 // number of discrete actions. Stream-ordered.
 void run_policy_loss(const Stream& stream, const PolicyLossRows<AnyPolicyLoss>& rows);
 
-// Stream-ordered.
+// Stream-ordered. Only for .cu files: instantiated elsewhere it knows no CUDA.
 template <class Loss>
 void run_policy_loss(const Stream& stream, const PolicyLossRows<Loss>& rows) {
   const PolicyTile& tile = rows.tile;

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear SARSA with tile coding on MountainCar in float64, many seeds side by side; shares no code with stampede.
 
-usage: bench/learning/mountain_car_reference.py [--step-size 0.1] [--seeds 256]      needs numpy; some minutes
+usage: bench/learning/mountain_car_reference.py [--step-size 0.1] [--seeds 256] [--limit 200]     needs numpy; some minutes
 
 Eight tilings of 8 x 8 tiles displaced by (1, 3), step size divided by the tilings, gamma 1, no exploration, weights 0,
-500 episodes of at most 200 steps with bootstrapped truncation. Prints mean, deviation and standard error over seeds of
-the steps per episode of the last 100: what bench/learning/tabular.py compares with.
+500 episodes of at most --limit steps (0: no limit) with bootstrapped truncation. Prints mean, deviation and standard
+error over seeds of the steps per episode of the last 100: what bench/learning/tabular.py compares with.
 """
 import argparse
 
 import numpy as np
 
-TILINGS, TILES, GRID, EPISODES, LIMIT = 8, 8, 9, 500, 200
+TILINGS, TILES, GRID, EPISODES = 8, 8, 9, 500
 
 
 def features(position, velocity):
@@ -29,7 +29,7 @@ def step(position, velocity, action):
     return position, np.where((position <= -1.2) & (velocity < 0), 0.0, velocity)
 
 
-def simulate(step_size, seeds):
+def simulate(step_size, seeds, limit):
     rng, seed = np.random.default_rng(0), np.arange(seeds)
     weights = np.zeros((seeds, 3, TILINGS * GRID * GRID))
     values = lambda active: np.take_along_axis(weights, np.repeat(active[:, None, :], 3, 1), 2).sum(2)
@@ -47,7 +47,7 @@ def simulate(step_size, seeds):
         now = np.take_along_axis(weights[seed, action], active, 1).sum(1)
         error = -1 + np.where(terminated, 0.0, next_values[seed, next_action]) - now
         np.add.at(weights, (seed[:, None], action[:, None], active), (step_size / TILINGS * error * running)[:, None])
-        done = terminated | (elapsed >= LIMIT)
+        done = terminated | (elapsed >= limit)
         ended = np.flatnonzero(done & running)
         steps[ended, episode[ended]] = elapsed[ended]
         episode[ended] += 1
@@ -62,8 +62,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--step-size", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, default=256)
+    parser.add_argument("--limit", type=int, default=200)
     arguments = parser.parse_args()
-    mean = simulate(arguments.step_size, arguments.seeds)
+    mean = simulate(arguments.step_size, arguments.seeds, arguments.limit or np.inf)
     print(f"steps per episode {mean.mean():.2f}, deviation {mean.std():.2f}, standard error {mean.std() / len(mean) ** 0.5:.2f}")
 
 

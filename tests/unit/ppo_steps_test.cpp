@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "agents/choose_gaussian.h"
-#include "agents/losses/policy_gradient_loss.h"
+#include "agents/losses/any_policy_loss.h"
+#include "agents/policy_gradient_steps.h"
 #include "agents/ppo_steps.h"
 #include "tests/unit/ring_rows.h"
 
@@ -165,8 +166,18 @@ struct GaussianRows {
                 std::vector<float>(n * PolicyRowMetrics::kSize, 1.0f)};
     const PolicyTile tile{
         outputs.data(), {&log_sigma, 0}, g.outputs.data(), g.log_sigma.data(), g.metrics.data(), 0, rows};
-    run_policy_loss(Stream::cpu(), PolicyLossRows<Loss>{loss, layout, batch, &moments, tile});
+    run(loss, tile);
     return g;
+  }
+
+  void run(const auto& loss, const PolicyTile& tile) const {
+    ppo_tile_loss(Stream::cpu(), loss, layout, batch, &moments, tile);
+  }
+  void run(const PolicyGradientLoss& loss, const PolicyTile& tile) const {
+    policy_gradient_tile_loss(Stream::cpu(), loss, layout, batch, &moments, tile);
+  }
+  void run(const AnyPolicyLoss& loss, const PolicyTile& tile) const {
+    run_policy_loss(Stream::cpu(), {loss, layout, batch, &moments, tile});
   }
 
   static constexpr int kStride = 32;

@@ -27,6 +27,7 @@ void redirect(const std::string& path, int descriptor) {
 // The child between fork and exec: only calls that are safe there.
 [[noreturn]] void become_program(const std::vector<char*>& arguments, const ProgramOptions& options,
                                  const std::string& out, const std::string& err) {
+  std::signal(SIGHUP, SIG_DFL);  // these tests may run under nohup
   redirect(out, STDOUT_FILENO);
   redirect(err, STDERR_FILENO);
   if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) ::_exit(126);

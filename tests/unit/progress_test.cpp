@@ -77,6 +77,7 @@ TEST(Progress, ElsewhereLinesArePlain) {
 
 TEST(SignalGuard, TheFirstSignalSetsTheFlagAndTheNextIsDeadly) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+    std::signal(number, SIG_DFL);  // these tests may run under nohup
     const SignalGuard guard;
     EXPECT_FALSE(guard.requested());
     std::raise(number);
