@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear SARSA with tile coding on MountainCar in float64, many seeds side by side; shares no code with stampede.
 
-usage: bench/learning/mountain_car_reference.py [--step-size 0.1] [--seeds 256] [--limit 200]     needs numpy; some minutes
+usage: bench/learning/mountain_car_reference.py [--step-size 0.1] [--seeds 256] [--limit 200] [--truncation-ends]
+Needs numpy and some minutes.
 
 Eight tilings of 8 x 8 tiles displaced by (1, 3), step size divided by the tilings, gamma 1, no exploration, weights 0,
-500 episodes of at most --limit steps (0: no limit) with bootstrapped truncation. Prints mean, deviation and standard
-error over seeds of the steps per episode of the last 100: what bench/learning/tabular.py compares with.
+500 episodes of at most --limit steps (0: no limit), whose last target bootstraps unless --truncation-ends. Prints mean,
+deviation and standard error over seeds of the steps per episode of the last 100: what bench/learning/tabular.py
+compares with.
 """
 import argparse
 
@@ -29,7 +31,7 @@ def step(position, velocity, action):
     return position, np.where((position <= -1.2) & (velocity < 0), 0.0, velocity)
 
 
-def simulate(step_size, seeds, limit):
+def simulate(step_size, seeds, limit, truncation_ends):
     rng, seed = np.random.default_rng(0), np.arange(seeds)
     weights = np.zeros((seeds, 3, TILINGS * GRID * GRID))
     values = lambda active: np.take_along_axis(weights, np.repeat(active[:, None, :], 3, 1), 2).sum(2)
@@ -45,9 +47,9 @@ def simulate(step_size, seeds, limit):
         next_values = values(next_active)
         next_action = next_values.argmax(1)
         now = np.take_along_axis(weights[seed, action], active, 1).sum(1)
-        error = -1 + np.where(terminated, 0.0, next_values[seed, next_action]) - now
-        np.add.at(weights, (seed[:, None], action[:, None], active), (step_size / TILINGS * error * running)[:, None])
         done = terminated | (elapsed >= limit)
+        error = -1 + np.where(done if truncation_ends else terminated, 0.0, next_values[seed, next_action]) - now
+        np.add.at(weights, (seed[:, None], action[:, None], active), (step_size / TILINGS * error * running)[:, None])
         ended = np.flatnonzero(done & running)
         steps[ended, episode[ended]] = elapsed[ended]
         episode[ended] += 1
@@ -63,8 +65,9 @@ def main():
     parser.add_argument("--step-size", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, default=256)
     parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--truncation-ends", action="store_true")
     arguments = parser.parse_args()
-    mean = simulate(arguments.step_size, arguments.seeds, arguments.limit or np.inf)
+    mean = simulate(arguments.step_size, arguments.seeds, arguments.limit or np.inf, arguments.truncation_ends)
     print(f"steps per episode {mean.mean():.2f}, deviation {mean.std():.2f}, standard error {mean.std() / len(mean) ** 0.5:.2f}")
 
 
