@@ -163,7 +163,9 @@ def context(program):
         "compiler": compiler,
         "build": flags,
         "commit": output_of("git", "rev-parse", "--short", "HEAD"),
-        "uncommitted_changes": output_of("git", "status", "--porcelain", "--untracked-files=no") != "",
+        # What earlier measurements wrote changes no later one.
+        "uncommitted_changes": output_of("git", "status", "--porcelain", "--untracked-files=no", "--", ":!bench/results",
+                                         ":!docs") != "",
     }
 
 
